@@ -1,0 +1,166 @@
+"""Files as trees of blocks: a streaming builder and a streaming, budgeted reader.
+
+Profile ``unixfs-v1-2025``: 1 MiB raw leaves, at most 1,024 links a node, balanced (every leaf equally deep),
+CIDv1. A file of at most one chunk is one raw block. Memory is one chunk plus one partly filled node a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from nodeagent.content.cid import DAG_PB, Cid
+from nodeagent.content.dagpb import MAX_LINKS, Child, decode_node, encode_node
+from nodeagent.content.errors import BudgetExceeded, MalformedBlock
+
+MIB: Final = 1 << 20
+CHUNK_BYTES: Final = MIB
+MAX_BLOCK_BYTES: Final = 2 * MIB
+DEFAULT_MAX_DEPTH: Final = 3
+
+Emit = Callable[[Cid, bytes], None]
+Load = Callable[[Cid], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is cut: bytes per leaf and links per node. The default is the profile."""
+
+    chunk_bytes: int = CHUNK_BYTES
+    max_links: int = MAX_LINKS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.chunk_bytes <= MAX_BLOCK_BYTES:
+            raise ValueError(f"chunk_bytes {self.chunk_bytes}, expected 1 to {MAX_BLOCK_BYTES}")
+        if not 2 <= self.max_links <= MAX_LINKS:
+            raise ValueError(f"max_links {self.max_links}, expected 2 to {MAX_LINKS}")
+
+
+PROFILE: Final = Layout()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a reader may spend: file bytes, levels of nodes above the leaves, blocks of any kind.
+
+    ``max_blocks`` defaults to what leaves of 16 KiB need, so that a tree of tiny leaves cannot cost a read each.
+    """
+
+    max_bytes: int = 1 << 30
+    max_depth: int = DEFAULT_MAX_DEPTH
+    max_blocks: int | None = None
+
+    @property
+    def blocks(self) -> int:
+        return self.max_blocks if self.max_blocks is not None else 64 + self.max_bytes // 16_384
+
+
+DEFAULT_BUDGET: Final = Budget()
+
+
+def cut(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """The bytes of ``stream`` in chunks of ``chunk_bytes``, only the last one shorter; short reads are joined."""
+    while True:
+        chunk = stream.read(chunk_bytes)
+        while chunk and len(chunk) < chunk_bytes and (more := stream.read(chunk_bytes - len(chunk))):
+            chunk += more
+        if not chunk:
+            return
+        yield chunk
+        if len(chunk) < chunk_bytes:
+            return
+
+
+def build(chunks: Iterable[bytes], emit: Emit, layout: Layout = PROFILE) -> Child:
+    """Build the tree over ``chunks`` (as ``cut`` gives them) and return its root with both sizes.
+
+    ``emit(cid, block)`` is called once per block, children before parents, the root last.
+    """
+    levels: list[list[Child]] = [[]]
+
+    def push(level: int, child: Child) -> None:
+        if level == len(levels):
+            levels.append([])
+        if len(levels[level]) == layout.max_links:
+            close(level)
+        levels[level].append(child)
+
+    def close(level: int) -> None:
+        children, levels[level] = levels[level], []
+        block = encode_node(children)
+        cid = Cid.of(block, DAG_PB)
+        emit(cid, block)
+        size, tsize = sum(c.size for c in children), len(block) + sum(c.tsize for c in children)
+        push(level + 1, Child(cid, size, tsize))
+
+    for chunk in chunks:
+        push(0, _leaf(chunk, emit))
+    if not levels[0]:
+        return _leaf(b"", emit)
+    level = 0
+    while level + 1 < len(levels) or len(levels[level]) > 1:
+        close(level)
+        level += 1
+    return levels[level][0]
+
+
+def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
+    """The CID a file would have, storing nothing."""
+    return build(cut(stream, layout.chunk_bytes), lambda _cid, _block: None, layout).cid
+
+
+def read(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
+    """The file's bytes, leaf by leaf, in order.
+
+    ``load(cid)`` gives a block from anywhere; each is checked against its CID before a byte of it is used, and
+    against the sizes its parent declared. Raises ``WrongBytes``, ``MalformedBlock``, ``BudgetExceeded`` and
+    whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded.
+    """
+    blocks = 0
+    stack: list[tuple[Cid, Child | None, int]] = [(root, None, 0)]
+    while stack:
+        cid, declared, depth = stack.pop()
+        blocks += 1
+        if blocks > budget.blocks:
+            raise BudgetExceeded("blocks", budget.blocks, blocks)
+        if not cid.is_raw and depth >= budget.max_depth:
+            raise BudgetExceeded("depth", budget.max_depth, depth + 1)
+        block = cid.verify(load(cid))
+        if len(block) > MAX_BLOCK_BYTES:
+            raise MalformedBlock(f"block {cid} has {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
+        children = () if cid.is_raw else decode_node(block)
+        found = _measure(cid, block, children)
+        if declared is None and found.size > budget.max_bytes:
+            raise BudgetExceeded("bytes", budget.max_bytes, found.size)
+        if declared is not None and found != declared:
+            raise MalformedBlock(
+                f"{cid} holds {found.size} file bytes (Tsize {found.tsize}), "
+                f"its parent declares {declared.size} (Tsize {declared.tsize})"
+            )
+        stack.extend((child.cid, child, depth + 1) for child in reversed(children))
+        if cid.is_raw:
+            yield block
+
+
+def read_all(root: Cid, load: Load, max_bytes: int) -> bytes:
+    """The whole file in memory, at most ``max_bytes`` long; raises as ``read`` does."""
+    return b"".join(read(root, load, Budget(max_bytes=max_bytes)))
+
+
+def size_of(root: Cid, load: Load) -> int:
+    """Bytes in the file, as its root block says (one block is loaded)."""
+    block = root.verify(load(root))
+    return len(block) if root.is_raw else sum(child.size for child in decode_node(block))
+
+
+def _leaf(chunk: bytes, emit: Emit) -> Child:
+    cid = Cid.of(chunk)
+    emit(cid, chunk)
+    return Child(cid, len(chunk), len(chunk))
+
+
+def _measure(cid: Cid, block: bytes, children: tuple[Child, ...]) -> Child:
+    if cid.is_raw:
+        return Child(cid, len(block), len(block))
+    return Child(cid, sum(c.size for c in children), len(block) + sum(c.tsize for c in children))
