@@ -1,0 +1,222 @@
+"""What a job costs, how long it takes and what its answer is worth, before any money moves. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodeagent.client import odds
+from nodeagent.errors import JobFault
+
+BPS = 10_000
+MAX_COMMITTEE = 15
+MAX_WORK = 8
+MAX_ATTEMPTS = 4
+SHARES = (0.1, 0.2, 0.3)  # of dishonest stake, for which the odds are printed
+
+
+class BadTerms(JobFault):
+    """The market would refuse this job. Says which number, what is allowed and what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerms:
+    """What the requester chooses. ``pace`` 0 takes the pool's bound.
+
+    :param units: millions of metered operations a task may use
+    :param unit_price: payment-token units for one unit and member
+    """
+
+    pool: int
+    tasks: int
+    shard_size: int
+    committee: int
+    quorum: int
+    pace: int
+    work: int
+    attempts: int
+    appeal_epochs: int
+    units: int
+    unit_price: int
+
+    @property
+    def shards(self) -> int:
+        return -(-self.tasks // self.shard_size)
+
+    @property
+    def task_price(self) -> int:
+        return self.units * self.unit_price
+
+
+@dataclass(frozen=True, slots=True)
+class Seating:
+    """One node that can be drawn."""
+
+    node: int
+    operator: str
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """What the chain says about the pool and the market, all at one block."""
+
+    block: int
+    block_seconds: float
+    epoch_blocks: int
+    ring: int
+    lead: int
+    settle_grace: int
+    report_epochs: int
+    settle_fee_bps: int
+    protocol_fee_bps: int
+    has_court: bool
+    pool_open: bool
+    seat_stake: int
+    floor: int
+    max_shard_pay: int
+    list_length: int
+    seating: tuple[Seating, ...]
+
+    @property
+    def seats(self) -> int:
+        return sum(s.seats for s in self.seating)
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Chances that a wrong root settles one shard, and at least one of the job's, under some dishonesty."""
+
+    who: str
+    share: float
+    shard: float
+    job: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Everything a requester is shown. Money in payment-token units, stake in stake-token units.
+
+    :param escrow: what ``post`` pulls; ``members``, ``settle_fee`` and ``protocol_fee`` add up to it
+    :param epochs: from the posting epoch until the last shard can be settled, if every first attempt succeeds
+    :param epochs_at_most: until the last attempt of the last shard can no longer be settled
+    :param corrupt_seats: seats that new one-seat nodes need for an even chance at a given shard
+    """
+
+    terms: JobTerms
+    pace: int
+    members: int
+    settle_fee: int
+    protocol_fee: int
+    escrow: int
+    epochs: int
+    epochs_at_most: int
+    seconds: float
+    nodes: int
+    seats: int
+    odds: tuple[Odds, ...]
+    corrupt_seats: int
+    corrupt_stake: int
+
+
+def pace_of(terms: JobTerms, facts: MarketFacts) -> int:
+    """Shards that start per epoch: the asked pace, or the pool's bound ``2 * seats / committee``."""
+    bound = max(1, 2 * facts.list_length // terms.committee)
+    return terms.pace or bound
+
+
+def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
+    """Refuses what the market would refuse.
+
+    :raises BadTerms: naming the number, what is allowed and what was asked
+    """
+    if not facts.pool_open:
+        raise BadTerms(f"pool {terms.pool} is closed to new jobs", hint="choose another --pool")
+    _within("tasks", 1, 2**32 - 1, terms.tasks)
+    _within("shard size", 1, 2**24 - 1, terms.shard_size)
+    _within("committee", 1, MAX_COMMITTEE, terms.committee)
+    _within("quorum", terms.committee // 2 + 1, terms.committee, terms.quorum)
+    _within("work epochs", 1, MAX_WORK, terms.work)
+    _within("attempts", 1, MAX_ATTEMPTS, terms.attempts)
+    _within("units", 1, 2**32 - 1, terms.units)
+    _within("unit price", facts.floor, 2**64 - 1, terms.unit_price)
+    _within("task price", 0, 2**88 - 1, terms.task_price)
+    if terms.appeal_epochs and not facts.has_court:
+        raise BadTerms(f"this market has no court: expected 0 appeal epochs, asked {terms.appeal_epochs}")
+    if len(facts.seating) < terms.committee:
+        raise BadTerms(
+            f"pool {terms.pool} has {len(facts.seating)} nodes that can be drawn: expected at least {terms.committee}",
+            hint="ask for a smaller --committee or wait for more nodes",
+        )
+    shard_pay = terms.task_price * min(terms.shard_size, terms.tasks)
+    if shard_pay > facts.max_shard_pay:
+        raise BadTerms(
+            f"one member would earn {shard_pay} for one shard: the pool allows at most {facts.max_shard_pay}",
+            hint="use a smaller --shard-size or --unit-price",
+        )
+    bound = max(1, 2 * facts.list_length // terms.committee)
+    if terms.pace > bound:
+        raise BadTerms(f"pace {terms.pace} is over the pool's bound of {bound} shards per epoch")
+
+
+def _within(name: str, low: int, high: int, actual: int) -> None:
+    if not low <= actual <= high:
+        raise BadTerms(f"{name} {actual} is out of range: expected {low} to {high}")
+
+
+def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
+    """Cost, time and odds of a job.
+
+    :raises BadTerms: the market would refuse it
+    """
+    check_terms(terms, facts)
+    gross = terms.tasks * terms.committee * terms.task_price
+    settle_fee, protocol_fee = gross * facts.settle_fee_bps // BPS, gross * facts.protocol_fee_bps // BPS
+    pace, stride = pace_of(terms, facts), terms.work + 2
+    last_start = 1 + (terms.shards - 1) // pace
+    epochs = last_start + terms.work + 1
+    block_in_epoch = (facts.block + facts.lead) % facts.epoch_blocks
+    per_node = [s.seats for s in facts.seating]
+    corrupt = odds.seats_to_corrupt(per_node, terms.committee, terms.quorum)
+    return Quote(
+        terms=terms,
+        pace=pace,
+        members=gross,
+        settle_fee=settle_fee,
+        protocol_fee=protocol_fee,
+        escrow=gross + settle_fee + protocol_fee,
+        epochs=epochs,
+        epochs_at_most=last_start + terms.attempts * stride - 1 + facts.settle_grace,
+        seconds=(epochs * facts.epoch_blocks - block_in_epoch) * facts.block_seconds,
+        nodes=len(per_node),
+        seats=facts.seats,
+        odds=tuple(_odds(terms, facts.seating)),
+        corrupt_seats=corrupt,
+        corrupt_stake=corrupt * facts.seat_stake,
+    )
+
+
+def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
+    rows = []
+    for share in SHARES:
+        shard = odds.wrong_shard_binomial(share, terms.committee, terms.quorum)
+        rows.append(Odds(f"{share:.0%} of the stake", share, shard, odds.any_wrong(shard, terms.shards)))
+    seats = sum(s.seats for s in seating)
+    by_operator: Counter[str] = Counter()
+    for s in seating:
+        by_operator[s.operator] += s.seats
+    ranked = sorted(by_operator, key=lambda who: (-by_operator[who], who))
+    for count in (1, 2, 3):
+        if count > len(ranked):
+            break
+        bad = set(ranked[:count])
+        shard = odds.wrong_shard(
+            [s.seats for s in seating if s.operator not in bad],
+            [s.seats for s in seating if s.operator in bad],
+            terms.committee,
+            terms.quorum,
+        )
+        who = "the largest operator" if count == 1 else f"the {count} largest operators together"
+        rows.append(Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards)))
+    return rows

@@ -1,0 +1,70 @@
+"""Odds against brute force over every ordered committee of small pools."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from nodeagent.client import odds
+
+
+def brute_force(honest: list[int], dishonest: list[int], committee: int, quorum: int) -> float:
+    nodes = [(w, False) for w in honest] + [(w, True) for w in dishonest]
+    total = 0.0
+    for order in permutations(range(len(nodes)), committee):
+        chance, left = 1.0, sum(w for w, _ in nodes)
+        for index in order:
+            chance *= nodes[index][0] / left
+            left -= nodes[index][0]
+        if sum(nodes[index][1] for index in order) >= quorum:
+            total += chance
+    return total
+
+
+@pytest.mark.parametrize(
+    ("honest", "dishonest", "committee", "quorum"),
+    [
+        ([1, 2, 4], [1, 3], 3, 2),
+        ([4, 4], [4, 4, 1], 4, 3),
+        ([1] * 5, [1, 1], 3, 2),
+        ([8, 1], [2], 3, 2),
+        ([3, 2], [2, 2], 1, 1),
+        ([1, 1, 1], [5, 5, 5], 3, 2),
+        ([], [1, 2, 3], 3, 2),
+    ],
+)
+def test_wrong_shard__small_pools__equals_brute_force(
+    honest: list[int], dishonest: list[int], committee: int, quorum: int
+) -> None:
+    expected = brute_force(honest, dishonest, committee, quorum)
+    assert odds.wrong_shard(honest, dishonest, committee, quorum) == pytest.approx(expected, abs=1e-12)
+
+
+def test_wrong_shard__large_even_pool__approaches_the_binomial() -> None:
+    exact = odds.wrong_shard([1] * 7000, [1] * 3000, 3, 2)
+    assert exact == pytest.approx(odds.wrong_shard_binomial(0.3, 3, 2), abs=1e-4)
+    assert exact < odds.wrong_shard_binomial(0.3, 3, 2)  # without replacement a minority wins less often
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 1.0])
+def test_wrong_shard_binomial__three_members_quorum_two__is_the_protocols_formula(share: float) -> None:
+    assert odds.wrong_shard_binomial(share, 3, 2) == pytest.approx(3 * share**2 - 2 * share**3)
+
+
+def test_wrong_shard__fewer_nodes_than_members__raises() -> None:
+    with pytest.raises(ValueError, match="committee of 3"):
+        odds.wrong_shard([1], [1], 3, 2)
+
+
+def test_any_wrong__many_shards__compounds() -> None:
+    assert odds.any_wrong(0.1, 3) == pytest.approx(1 - 0.9**3)
+    assert odds.any_wrong(1.0, 2) == 1.0
+    assert odds.any_wrong(0.0, 100) == 0.0
+
+
+def test_seats_to_corrupt__even_pool__is_the_smallest_that_reaches_the_chance() -> None:
+    honest = [4] * 12
+    seats = odds.seats_to_corrupt(honest, 3, 2)
+    assert odds.wrong_shard(honest, [1] * seats, 3, 2) >= 0.5
+    assert odds.wrong_shard(honest, [1] * (seats - 1), 3, 2) < 0.5
