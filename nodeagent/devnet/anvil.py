@@ -1,0 +1,55 @@
+"""The devnet's chain: anvil on a loopback port, with blocks at a fixed, possibly fractional, beat."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from nodeagent.devnet.processes import Process, spawn, stop, wait_until
+from nodeagent.errors import Fatal
+
+READY_S = 30.0
+LISTENING = re.compile(rb"Listening on 127\.0\.0\.1:(\d+)")
+
+
+class AnvilMissing(Fatal):
+    """No anvil on this machine."""
+
+
+def find_anvil(project: Path | None) -> Path:
+    """The project's npm binary, else the one on PATH.
+
+    :raises AnvilMissing: neither is there
+    """
+    if project is not None:
+        local = project / "node_modules" / ".bin" / "anvil"
+        if local.exists():
+            return local
+    found = shutil.which("anvil")
+    if found is None:
+        raise AnvilMissing(
+            "anvil is neither in node_modules/.bin nor on PATH", hint="run npm ci in the checkout, or install Foundry"
+        )
+    return Path(found)
+
+
+def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain_id: int) -> tuple[Process, str]:
+    """Starts the chain and waits until it answers; ``port`` 0 takes a free one.
+
+    :returns: the process and its RPC URL
+    :raises StartFailed: it does not come up
+    """
+    log = home / "anvil.log"
+    log.unlink(missing_ok=True)
+    argv = [str(binary.resolve()), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]
+    argv += ["--block-time", f"{block_time:g}", "--accounts", "3", "--balance", "1000000"]
+    process = spawn(argv, log, cwd=home)
+    try:
+        wait_until(lambda: LISTENING.search(log.read_bytes()) is not None, process, "anvil", log, READY_S)
+    except BaseException:
+        stop([process])
+        raise
+    found = LISTENING.search(log.read_bytes())
+    assert found is not None
+    return process, f"http://127.0.0.1:{int(found[1])}"
