@@ -1,0 +1,64 @@
+# Quorate. `make demo` shows it, `make test` tests it; both set themselves up.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/build/bin
+# Ape's downloads and caches of this checkout; `ape` typed by hand uses ~/.ape and its accounts.
+export APE_DATA_FOLDER ?= $(CURDIR)/build/ape
+
+PYTHON_SOURCES = $(wildcard nodeagent scripts bench tools tests)
+TYPED_SOURCES = $(wildcard nodeagent scripts bench tools)
+SOLIDITY_SOURCES = $(wildcard contracts tests)
+
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e lint fmt bench-gas lock clean
+
+help:                ## this list
+	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
+
+setup:               ## environments, node_modules and the compiler
+	@tools/setup.sh
+
+setup-toolkit:
+	@tools/setup.sh toolkit
+
+compile: setup-toolkit  ## compile the contracts with ape
+	@ape compile
+
+demo: setup-toolkit  ## five agents classify real files (FILES=folder)
+	@.venv/bin/quorate demo $(if $(FILES),--files "$(FILES)")
+
+test: setup          ## every test; skips are printed with their reason
+	@tools/test.sh
+
+test-contracts: setup  ## forge tests only
+	@tools/test.sh contracts
+
+test-agent: setup    ## agent unit tests, without and with the toolkit
+	@tools/test.sh agent-base agent
+
+test-scripts: setup  ## script tests over real RPC
+	@tools/test.sh scripts
+
+test-e2e: setup      ## end to end with real processes
+	@tools/test.sh e2e
+
+lint: setup          ## linters, types, formats, stale files
+	@tools/lint.sh
+
+fmt: setup           ## format everything
+	@ruff check --quiet --fix $(PYTHON_SOURCES)
+	@ruff format --quiet $(PYTHON_SOURCES)
+	@forge fmt $(SOLIDITY_SOURCES)
+
+bench-gas: setup-toolkit  ## the gas table, into build/bench/gas.json
+	@.venv/bin/python -m bench.gas
+
+lock: setup-toolkit  ## resolve requirements/*.txt and package-lock.json again
+	@tools/lock.sh
+
+clean:               ## delete all that was built or installed
+	rm -rf build .build .venv .venv-base node_modules contracts/.cache \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Resolves each set on its own: one common resolution would give the base install ape's old
+# releases. No index address goes into the result. Give --upgrade to move to newer releases.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export UV_CUSTOM_COMPILE_COMMAND="make lock" UV_PYTHON_DOWNLOADS=never
+
+compile() {
+  build/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 "$@"
+}
+
+compile "$@" pyproject.toml --output-file requirements/base.txt
+compile "$@" pyproject.toml --extra toolkit --output-file requirements/toolkit.txt
+compile "$@" pyproject.toml requirements/test.in requirements/build.in \
+  --constraints requirements/base.txt --output-file requirements/base-test.txt
+compile "$@" pyproject.toml --extra toolkit requirements/dev.in requirements/build.in \
+  --constraints requirements/toolkit.txt --output-file requirements/dev.txt
+compile requirements/bootstrap.in --output-file requirements/bootstrap.txt
+npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+.venv/bin/python tools/check_config.py

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Makes everything that building and testing need, from the package registries alone.
+#
+#   tools/setup.sh            everything
+#   tools/setup.sh toolkit    what the devnet and the demo need (no test environment)
+#
+# PYTHON=…        the interpreter to use (3.11 or 3.12)
+# QUORATE_SOLC=…  auto (default), native or wasm
+#
+# A step runs again only when its inputs changed; each step that downloads is tried twice.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { printf 'setup: %s\n' "$@" >&2; exit 1; }
+
+retry() {
+  "$@" && return
+  say "failed, trying once more: $*"
+  sleep 3
+  "$@"
+}
+
+# --- what must be there ------------------------------------------------------------------------
+
+python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+find_python() {
+  local candidate version seen=""
+  for candidate in ${PYTHON:-python3.11 python3.12 python3 python}; do
+    version=$(python_version "$candidate") || continue
+    case $version in
+      3.11 | 3.12)
+        # Not the one of an active environment, which may be the one we are about to replace.
+        "$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
+        return ;;
+      *) seen="$seen $candidate is $version;" ;;
+    esac
+  done
+  if [ -n "${PYTHON:-}" ] && [ -z "$seen" ]; then
+    die "PYTHON=$PYTHON does not run. Give the path of a Python 3.11 or 3.12."
+  elif [ -z "$seen" ]; then
+    die "Python is not installed, and 3.11 or 3.12 is needed." "$PYTHON_HELP"
+  fi
+  die "Python 3.11 or 3.12 is needed; found:$seen newer ones are too new for ape, older ones too old." "$PYTHON_HELP"
+}
+
+PYTHON_HELP="Get it with: apt-get install python3.11 python3.11-venv (Debian 12), apt-get install python3.12 python3.12-venv (Ubuntu 24.04), brew install python@3.12 (macOS), or pyenv install 3.12. Elsewhere installed? Run: PYTHON=/path/to/python3.12 make setup"
+
+need_program() { command -v "$1" >/dev/null 2>&1 || die "$1 is not installed. $2"; }
+
+check_tools() {
+  need_program git "Get it with: apt-get install git (Debian, Ubuntu) or xcode-select --install (macOS)."
+  local help="Get Node 20 or newer with npm: apt-get install nodejs npm (Debian 13), brew install node (macOS), nvm install 20, or from nodejs.org."
+  need_program node "$help"
+  need_program npm "$help"
+  local version
+  version=$(node --version)
+  version=${version#v}
+  [ "${version%%.*}" -ge 20 ] || die "Node $version is too old; 20 or newer is needed." "$help"
+}
+
+# --- stamps: a step is done when its stamp holds the hash of its inputs ------------------------
+
+digest() { { printf '%s\n' "$ROOT" "$@"; cat "$@" 2>/dev/null || true; } | sha256sum | cut -d' ' -f1; }
+done_before() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+if ! command -v sha256sum >/dev/null 2>&1; then
+  sha256sum() { shasum -a 256; }
+fi
+
+# --- steps -------------------------------------------------------------------------------------
+
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+UV=$ROOT/build/uv/bin/uv
+
+# uv does not read pip's configuration; a mirror named there is meant for us too.
+use_pip_mirror() {
+  [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
+  local mirror=${PIP_INDEX_URL:-}
+  [ -n "$mirror" ] || mirror=$(build/uv/bin/python -m pip config get global.index-url 2>/dev/null || true)
+  [ -z "$mirror" ] || export UV_DEFAULT_INDEX=$mirror
+}
+
+make_uv() {
+  local stamp=build/uv/.stamp wanted
+  wanted=$(digest requirements/bootstrap.txt "$PY")
+  done_before $stamp "$wanted" && [ -x "$UV" ] && return
+  say "installing uv"
+  rm -rf build/uv
+  mkdir -p build
+  "$PY" -m venv build/uv >/dev/null 2>&1 ||
+    die "$PY cannot make a virtual environment." "Get its venv module: apt-get install python$(python_version "$PY")-venv (Debian, Ubuntu)."
+  retry build/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r requirements/bootstrap.txt
+  echo "$wanted" >$stamp
+}
+
+# make_env FOLDER LOCK: exactly the packages of the lock, and this checkout as an editable package.
+make_env() {
+  local env=$1 lock=$2 wanted
+  wanted=$(digest "$lock" pyproject.toml tools/setup.sh "$PY")
+  done_before "$env/.stamp" "$wanted" && [ -x "$env/bin/python" ] && return
+  say "installing $lock into $env"
+  use_pip_mirror
+  if [ ! -x "$env/bin/python" ] || [ "$(python_version "$env/bin/python")" != "$(python_version "$PY")" ] ||
+    ! grep -qs "$ROOT/$env" "$env/bin/activate"; then
+    rm -rf "$env"
+    "$UV" venv --quiet --python "$PY" "$env"
+  fi
+  rm -f "$env/.stamp"
+  retry "$UV" pip sync --quiet --python "$env" --require-hashes "$lock"
+  "$UV" pip install --quiet --python "$env" --no-deps --no-build-isolation --editable .
+  echo "$wanted" >"$env/.stamp"
+}
+
+# Whoever runs `ape` or `quorate` from .venv, activated or not, gets our compiler and our anvil.
+link_tools() {
+  local site
+  site=$(echo .venv/lib/python3*/site-packages)
+  cp tools/quorate_tools.py "$site/_quorate_tools.py"
+  echo "import _quorate_tools; _quorate_tools.use('$ROOT')" >"$site/quorate_tools.pth"
+}
+
+make_node_modules() {
+  local stamp=node_modules/.stamp wanted
+  wanted=$(digest package.json package-lock.json)
+  done_before $stamp "$wanted" && return
+  say "installing node_modules"
+  retry npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+  echo "$wanted" >$stamp
+}
+
+make_solc() {
+  local stamp=build/bin/.stamp wanted
+  wanted=$(digest package-lock.json tools/install_solc.py "${QUORATE_SOLC:-auto}")
+  done_before $stamp "$wanted" && [ -x "build/bin/solc-v$SOLC" ] && return
+  mkdir -p build/bin
+  .venv/bin/python tools/install_solc.py --version "$SOLC" --source "${QUORATE_SOLC:-auto}"
+  echo "$wanted" >$stamp
+}
+
+PY=$(find_python)
+SOLC=$(sed -n 's/^  version: \([0-9.]*\)$/\1/p' ape-config.yaml)
+check_tools
+make_uv
+make_env .venv requirements/dev.txt
+link_tools
+[ "${1:-all}" = toolkit ] || make_env .venv-base requirements/base-test.txt
+make_node_modules
+make_solc

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Runs the test suites named, or all of them, one after the other; a failure does not stop the rest.
+# Each suite's skips are printed with their reasons and held against tools/allowed-skips.txt.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH
+export SOLCX_BINARY_PATH=$PWD/build/bin APE_DATA_FOLDER=${APE_DATA_FOLDER:-$PWD/build/ape}
+REPORTS=build/reports
+mkdir -p $REPORTS
+
+results=()
+failed=0
+
+# suite NAME PYTHON COMMAND…: runs the command, then checks its report for skips.
+suite() {
+  local name=$1 python=$2 start=$SECONDS rc=0 verdict=ok
+  shift 2
+  printf '\n=== %s\n' "$name"
+  rm -f "$REPORTS/$name".{xml,log}
+  "$@" || rc=$?
+  [ $rc -eq 0 ] || verdict="FAILED (exit $rc)"
+  if ! "$python" tools/check_skips.py "$REPORTS/$name".*; then
+    [ $rc -ne 0 ] || verdict="FAILED (a skip that is not allowed, or no report)"
+  fi
+  [ "$verdict" = ok ] || failed=1
+  results+=("$(printf '%-12s %5ss  %s' "$name" $((SECONDS - start)) "$verdict")")
+}
+
+has() { [ -d "$1" ] && [ -n "$(find "$1" -name "$2" -print -quit)" ]; }
+absent() { results+=("$(printf '%-12s         no tests here yet' "$1")"); }
+
+forge_test() {
+  forge test 2>&1 | tee "$REPORTS/contracts.log"
+  return "${PIPESTATUS[0]}"
+}
+
+# pytest_in PYTHON NAME PATH…: ape's plugin is left out where the tests do not want it.
+pytest_in() {
+  local python=$1 name=$2
+  shift 2
+  "$python" -m pytest -p no:cacheprovider --junitxml="$REPORTS/$name.xml" "$@"
+}
+
+run_suite() {
+  case $1 in
+    contracts)
+      if has tests '*.t.sol'; then suite contracts .venv/bin/python forge_test; else absent contracts; fi ;;
+    agent-base)
+      if has tests/agent 'test_*.py'; then
+        suite agent-base .venv-base/bin/python pytest_in .venv-base/bin/python agent-base tests/agent
+      else absent agent-base; fi ;;
+    agent)
+      if has tests/agent 'test_*.py'; then
+        suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test tests/agent
+      else absent agent; fi ;;
+    scripts)
+      if has tests/scripts 'test_*.py'; then
+        suite scripts .venv/bin/python .venv/bin/ape test tests/scripts -p no:cacheprovider --junitxml=$REPORTS/scripts.xml
+      else absent scripts; fi ;;
+    e2e)
+      if has tests/e2e 'test_*.py'; then
+        suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test tests/e2e
+      else absent e2e; fi ;;
+    *)
+      echo "test.sh: no suite '$1'; there are contracts, agent-base, agent, scripts and e2e" >&2
+      exit 2 ;;
+  esac
+}
+
+[ $# -gt 0 ] || set -- contracts agent-base agent scripts e2e
+for name in "$@"; do run_suite "$name"; done
+
+printf '\n=== summary\n'
+printf '%s\n' "${results[@]}"
+exit $failed
