@@ -132,7 +132,8 @@ class _Cursor:
 
     def take(self, count: int) -> bytes:
         if count > self._end - self._pos:
-            raise MalformedBlock(f"truncated: {count} bytes announced at byte {self._pos}, {self._end - self._pos} left")
+            left = self._end - self._pos
+            raise MalformedBlock(f"truncated: {count} bytes announced at byte {self._pos}, {left} left")
         self._pos += count
         return self._data[self._pos - count : self._pos]
 

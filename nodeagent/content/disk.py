@@ -1,0 +1,89 @@
+"""Files on disk the careful way: no links followed, no half-written file under its name, errors typed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from nodeagent.content.errors import StoreFailed, UnreadableFile
+from nodeagent.content.unixfs import MAX_BLOCK_BYTES
+
+CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOREIGN: Final = secrets.token_bytes(32)  # stands for what is no block; no CID anybody asks for can name it
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises ``UnreadableFile`` for anything else (folder, pipe, no permission)."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnreadableFile(str(path), error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UnreadableFile(str(path), "it is not a regular file")
+    return os.fdopen(handle, "rb")
+
+
+def read_block(path: Path) -> bytes | None:
+    """The bytes at ``path``; none when absent; bytes no CID names when it is a link, a pipe or too large."""
+    try:
+        handle = os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        if path.is_symlink():
+            return _FOREIGN
+        raise
+    kind = os.fstat(handle)
+    if not stat.S_ISREG(kind.st_mode) or kind.st_size > MAX_BLOCK_BYTES:
+        os.close(handle)
+        return _FOREIGN
+    with os.fdopen(handle, "rb") as stream:
+        return stream.read()
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise ``StoreFailed`` when ``folder`` is a symbolic link."""
+    if folder.is_symlink():
+        raise StoreFailed(f"{folder} is a symbolic link", hint="the store's own folders must be real; move it back")
+
+
+def sync_file(out: BinaryIO) -> None:
+    """Flush ``out`` to the disk itself."""
+    out.flush()
+    os.fsync(out.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def removed_on_error(partial: Path) -> Iterator[None]:
+    """Leave no partial file behind, whatever ended the write."""
+    try:
+        yield
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def disk_errors(action: str) -> Iterator[None]:
+    """Turn ``OSError`` into ``StoreFailed`` that names ``action``."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreFailed(f"cannot {action}: {reason}", hint="check disk space and permissions") from error

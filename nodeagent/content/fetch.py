@@ -1,0 +1,155 @@
+"""Bring a whole file into a store from sources nobody trusts, block by block.
+
+Each block comes from the first source that gives the right bytes. A source that fails goes to the end of the line
+for the rest of the call; one that lied or stalled is not asked again in it. Only verified blocks reach the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from nodeagent.content import unixfs
+from nodeagent.content.cid import Cid
+from nodeagent.content.errors import (
+    AllSourcesFailed,
+    BlockMissing,
+    BudgetExceeded,
+    FetchCancelled,
+    SourceFailure,
+    SourceSentTooMuch,
+    SourceSentWrongBytes,
+    SourceStalled,
+)
+from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
+from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
+
+Cancel = Callable[[], bool]
+_COSTLY = (SourceSentTooMuch, SourceSentWrongBytes, SourceStalled)  # each costs a block or a deadline to find out
+
+log = structlog.get_logger(__name__)
+
+
+class BlockStore(Protocol):
+    """What a fetcher needs of a store: ``load`` verified blocks (or ``BlockMissing``), ``put_block`` verified ones."""
+
+    def load(self, cid: Cid) -> bytes: ...
+    def put_block(self, cid: Cid, block: bytes) -> None: ...
+
+
+class BlockSource(Protocol):
+    """``block`` gives one verified block from one source, or raises a ``SourceFailure``."""
+
+    def block(self, source: str, cid: Cid) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What a fetch did: blocks already here, blocks and bytes fetched, and every source failure on the way."""
+
+    blocks_held: int
+    blocks_fetched: int
+    bytes_fetched: int
+    failures: tuple[SourceFailure, ...]
+
+
+class Fetcher:
+    """Fetches into ``store``; one instance may serve several threads."""
+
+    def __init__(
+        self, store: BlockStore, limits: FetchLimits = DEFAULT_LIMITS, *, transport: BlockSource | None = None
+    ) -> None:
+        self._store = store
+        self._transport = transport or Transport(limits)
+
+    def fetch(
+        self,
+        cid: Cid,
+        sources: Sequence[str],
+        *,
+        max_bytes: int,
+        max_depth: int = DEFAULT_MAX_DEPTH,
+        cancel: Cancel | None = None,
+    ) -> FetchReport:
+        """Make every block of ``cid`` present and intact in the store.
+
+        ``sources`` are base URLs, asked in this order; none is needed when all is here. Blocks already here are
+        verified as they are passed, so a rotten one is fetched again. Raises ``AllSourcesFailed``,
+        ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``; what was stored before that stays.
+        """
+        call = _Call(self._store, self._transport, sources, cancel)
+        for _ in unixfs.read(cid, call.obtain, Budget(max_bytes=max_bytes, max_depth=max_depth)):
+            pass
+        return call.report()
+
+    def fetch_digest(
+        self, sha256: bytes, sources: Sequence[str], *, max_bytes: int = MIB, cancel: Cancel | None = None
+    ) -> bytes:
+        """A one-block document (job or batch manifest) by its sha256, 32 bytes; it is stored too.
+
+        Raises as ``fetch`` does; ``BudgetExceeded`` when the true document is larger than ``max_bytes``.
+        """
+        call = _Call(self._store, self._transport, sources, cancel, max_block=max_bytes)
+        return unixfs.read_all(Cid.from_digest(sha256), call.obtain, max_bytes)
+
+
+class _Call:
+    """The state of one fetch: who is still asked, in what order, and what happened."""
+
+    def __init__(
+        self,
+        store: BlockStore,
+        transport: BlockSource,
+        sources: Sequence[str],
+        cancel: Cancel | None,
+        max_block: int | None = None,
+    ) -> None:
+        self._store, self._transport, self._cancel, self._max_block = store, transport, cancel, max_block
+        self._line = list(dict.fromkeys(source.rstrip("/") for source in sources))
+        self._last: dict[str, SourceFailure] = {}
+        self._failures: list[SourceFailure] = []
+        self._held = self._fetched = self._bytes = 0
+
+    def obtain(self, cid: Cid) -> bytes:
+        """One verified block, from the store or else from the line of sources (then stored)."""
+        self._check_cancel(cid)
+        try:
+            block = self._store.load(cid)
+            self._held += 1
+            return block
+        except BlockMissing:
+            pass
+        block = self._fetch_block(cid)
+        if self._max_block is not None and len(block) > self._max_block:
+            raise BudgetExceeded("bytes", self._max_block, len(block))
+        self._store.put_block(cid, block)
+        self._fetched += 1
+        self._bytes += len(block)
+        return block
+
+    def report(self) -> FetchReport:
+        return FetchReport(self._held, self._fetched, self._bytes, tuple(self._failures))
+
+    def _fetch_block(self, cid: Cid) -> bytes:
+        for source in tuple(self._line):
+            self._check_cancel(cid)
+            try:
+                return self._transport.block(source, cid)
+            except SourceFailure as failure:
+                self._demote(source, failure)
+                log.info("content.source_failed", cid=str(cid), source=source, reason=failure.reason)
+        raise AllSourcesFailed(str(cid), tuple(self._last.values()))
+
+    def _demote(self, source: str, failure: SourceFailure) -> None:
+        self._failures.append(failure)
+        self._last[source] = failure
+        self._line.remove(source)
+        if not isinstance(failure, _COSTLY):
+            self._line.append(source)
+
+    def _check_cancel(self, cid: Cid) -> None:
+        if self._cancel and self._cancel():
+            raise FetchCancelled(f"fetch stopped before block {cid}")

@@ -1,0 +1,105 @@
+"""The store an agent or requester uses: its own disk first, then a Kubo daemon when one is configured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from nodeagent.content import unixfs
+from nodeagent.content.cid import Cid
+from nodeagent.content.errors import BlockMissing, ContentUnavailable
+from nodeagent.content.store import LocalStore
+from nodeagent.content.unixfs import DEFAULT_BUDGET, Budget
+
+if TYPE_CHECKING:
+    from nodeagent.content.kubo import KuboStore
+
+log = structlog.get_logger(__name__)
+
+
+class LayeredStore:
+    """Reads look in ``local``, then in ``kubo``; what Kubo gives is kept locally. Writes go to both.
+
+    The local copy decides: a daemon that is away is logged and passed over, since the embedded gateway serves
+    what is local anyway. A daemon that builds other CIDs still raises ``KuboDisagrees``.
+    """
+
+    def __init__(self, local: LocalStore, kubo: KuboStore | None = None) -> None:
+        self.local, self.kubo = local, kubo
+
+    def put_bytes(self, data: bytes) -> Cid:
+        """Store and pin ``data`` as a file; returns its CID."""
+        cid = self.local.put_bytes(data)
+        if self.kubo:
+            with _daemon_may_be_away("put", cid):
+                self.kubo.put_bytes(data)
+        return cid
+
+    def put_file(self, path: Path) -> Cid:
+        """Store and pin the regular file at ``path``; returns its CID."""
+        cid = self.local.put_file(path)
+        if self.kubo:
+            with _daemon_may_be_away("put", cid):
+                self.kubo.put_file(path)
+        return cid
+
+    def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
+        """The file's bytes, leaf by leaf, verified."""
+        return unixfs.read(cid, self.load, budget)
+
+    def get_bytes(self, cid: Cid, max_bytes: int) -> bytes:
+        """The whole file, at most ``max_bytes`` long."""
+        return unixfs.read_all(cid, self.load, max_bytes)
+
+    def load(self, cid: Cid) -> bytes:
+        """One verified block; raises ``BlockMissing`` when neither has it."""
+        try:
+            return self.local.load(cid)
+        except BlockMissing:
+            if self.kubo:
+                with _daemon_may_be_away("load", cid):
+                    block = self.kubo.load(cid)
+                    self.local.put_block(cid, block)
+                    return block
+            raise
+
+    def put_block(self, cid: Cid, block: bytes) -> None:
+        """Store one verified block locally."""
+        self.local.put_block(cid, block)
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the block named ``cid`` is in either."""
+        if self.local.has(cid):
+            return True
+        if self.kubo:
+            with _daemon_may_be_away("has", cid):
+                return self.kubo.has(cid)
+        return False
+
+    def pin(self, cid: Cid) -> None:
+        """Pin in both."""
+        self.local.pin(cid)
+        if self.kubo:
+            with _daemon_may_be_away("pin", cid):
+                self.kubo.pin(cid)
+
+    def unpin(self, cid: Cid) -> None:
+        """Unpin in both."""
+        self.local.unpin(cid)
+        if self.kubo:
+            with _daemon_may_be_away("unpin", cid):
+                self.kubo.unpin(cid)
+
+
+@contextlib.contextmanager
+def _daemon_may_be_away(action: str, cid: Cid) -> Iterator[None]:
+    try:
+        yield
+    except BlockMissing:
+        pass
+    except ContentUnavailable as error:
+        log.warning("content.kubo_unavailable", action=action, cid=str(cid), reason=error.message)

@@ -1,0 +1,265 @@
+"""The on-disk block store: one file per block, named by its CID, safe for several threads and processes.
+
+::
+
+    <root>/blocks/<xx>/<cid>   xx: the two characters before the last, 1,024 folders
+    <root>/pins/<cid>          empty; the file's blocks outlive the deletion of another file that shares them
+    <root>/tmp/                a block on its way in: already verified, renamed when it is safely on disk
+    <root>/lock                shared by writers of files, exclusive for deletion
+
+Nothing unverified is ever written, not even to ``tmp``. Every read verifies; a block that rotted is removed and
+reported as missing, so that a fetcher gets it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import structlog
+
+from nodeagent.content import unixfs
+from nodeagent.content.cid import Cid
+from nodeagent.content.dagpb import decode_node
+from nodeagent.content.disk import (
+    CREATE,
+    disk_errors,
+    open_regular,
+    read_block,
+    refuse_link,
+    removed_on_error,
+    sync_file,
+    sync_folder,
+)
+from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, WrongBytes
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
+
+_STALE_TMP_S: Final = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+class LocalStore:
+    """Blocks under ``root``, which is created when absent. Raises ``StoreFailed`` when the disk refuses.
+
+    ``on_corrupt(cid)`` is told of every block found rotten, after it was removed.
+    """
+
+    def __init__(
+        self, root: Path, *, layout: Layout = PROFILE, on_corrupt: Callable[[Cid], None] | None = None
+    ) -> None:
+        self.root = Path(os.path.abspath(root))
+        self._layout = layout
+        self._on_corrupt = on_corrupt
+        self._blocks, self._pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
+        with disk_errors("open the store"):
+            for folder in (self.root, self._blocks, self._pins, self._tmp):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self._blocks, self._pins, self._tmp):
+                refuse_link(folder)
+            self._sweep_tmp()
+
+    # --- whole files ---
+
+    def put_bytes(self, data: bytes) -> Cid:
+        """Store and pin ``data`` as a file; returns its CID."""
+        return self._put(io.BytesIO(data))
+
+    def put_file(self, path: Path) -> Cid:
+        """Store and pin the regular file at ``path``, a chunk at a time. Raises ``UnreadableFile``."""
+        with open_regular(path) as stream:
+            return self._put(stream)
+
+    def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
+        """The file's bytes, leaf by leaf. Raises ``BlockMissing`` and what ``unixfs.read`` raises."""
+        return unixfs.read(cid, self.load, budget)
+
+    def get_bytes(self, cid: Cid, max_bytes: int) -> bytes:
+        """The whole file, at most ``max_bytes`` long."""
+        return unixfs.read_all(cid, self.load, max_bytes)
+
+    def file_size(self, cid: Cid) -> int:
+        """Bytes in the file, as its root block says."""
+        return unixfs.size_of(cid, self.load)
+
+    def export(self, cid: Cid, path: Path, budget: Budget = DEFAULT_BUDGET) -> None:
+        """Write the file to ``path``, replacing what is there only when it is complete and verified."""
+        path = Path(os.path.abspath(path))
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        with disk_errors(f"export to {path}"):
+            with removed_on_error(partial), os.fdopen(os.open(partial, CREATE, 0o644), "wb") as out:
+                for chunk in self.read(cid, budget):
+                    out.write(chunk)
+                sync_file(out)
+            os.replace(partial, path)
+            sync_folder(path.parent)
+
+    def has_all(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> bool:
+        """Whether every block of the file is here and intact (reads all of it)."""
+        try:
+            for _ in self.read(cid, budget):
+                pass
+        except ContentUnavailable:
+            return False
+        return True
+
+    def delete(self, cid: Cid) -> int:
+        """Unpin the file and remove its blocks, except those that another pinned file uses; returns how many went.
+
+        A fetch going on at the same time may find a shared block gone; it then fetches it again.
+        """
+        with self._locked(fcntl.LOCK_EX):
+            self.unpin(cid)
+            kept: set[Cid] = set()
+            for pinned in self.pins():
+                kept |= self._reachable(pinned)
+            gone = 0
+            for block in self._reachable(cid) - kept:
+                with disk_errors(f"delete {block}"), contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._path(block))
+                    gone += 1
+            return gone
+
+    def pin(self, cid: Cid) -> None:
+        """Keep the file's blocks when another file that shares them is deleted."""
+        with disk_errors(f"pin {cid}"), contextlib.suppress(FileExistsError):
+            os.close(os.open(self._pins / str(cid), CREATE, 0o600))
+
+    def unpin(self, cid: Cid) -> None:
+        """Undo ``pin``; nothing is removed."""
+        with disk_errors(f"unpin {cid}"), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._pins / str(cid))
+
+    def pins(self) -> list[Cid]:
+        """Every pinned file."""
+        with disk_errors("list pins"):
+            return sorted(_parsed(os.listdir(self._pins)))
+
+    # --- single blocks ---
+
+    def load(self, cid: Cid) -> bytes:
+        """One verified block; raises ``BlockMissing``, also when it was here but rotten (it is then removed)."""
+        path = self._path(cid)
+        with disk_errors(f"read {cid}"):
+            block = read_block(path)
+            if block is None:
+                raise BlockMissing(str(cid))
+            with contextlib.suppress(WrongBytes):
+                return cid.verify(block)
+            return self._expel(cid, path)
+
+    def put_block(self, cid: Cid, block: bytes) -> None:
+        """Store one block; raises ``WrongBytes`` when it is not the one ``cid`` names. Nothing is then written."""
+        if len(block) > MAX_BLOCK_BYTES:
+            raise ValueError(f"block of {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
+        self._write(cid, cid.verify(block))
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the block named ``cid`` is here; not whether it is intact, nor the rest of its file."""
+        with disk_errors(f"look for {cid}"), contextlib.suppress(FileNotFoundError):
+            return stat.S_ISREG(os.lstat(self._path(cid)).st_mode)
+        return False
+
+    def block_cids(self) -> Iterator[Cid]:
+        """Every block held, in no order."""
+        with disk_errors("list blocks"):
+            for shard in os.listdir(self._blocks):
+                if not (self._blocks / shard).is_dir():
+                    continue
+                yield from _parsed(os.listdir(self._blocks / shard))
+
+    def total_bytes(self) -> int:
+        """Bytes of all blocks held."""
+        total = 0
+        for cid in self.block_cids():
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(self._path(cid)).st_size
+        return total
+
+    # --- inside ---
+
+    def _put(self, stream: BinaryIO) -> Cid:
+        with self._locked(fcntl.LOCK_SH):
+            root = unixfs.build(unixfs.cut(stream, self._layout.chunk_bytes), self._write, self._layout)
+            self.pin(root.cid)
+        return root.cid
+
+    def _path(self, cid: Cid) -> Path:
+        name = str(cid)  # only base32 characters: no separator, no dot
+        return self._blocks / name[-3:-1] / name
+
+    def _write(self, cid: Cid, block: bytes) -> None:
+        path = self._path(cid)
+        with disk_errors(f"store {cid}"):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            refuse_link(path.parent)
+            if read_block(path) == block:
+                return
+            partial = self._tmp / secrets.token_hex(12)
+            with removed_on_error(partial):
+                with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out:
+                    out.write(block)
+                    sync_file(out)
+                os.replace(partial, path)
+            sync_folder(path.parent)
+
+    def _expel(self, cid: Cid, path: Path) -> bytes:
+        """Take a rotten block away. A good one may have replaced it meanwhile: that one goes back."""
+        aside = self._tmp / secrets.token_hex(12)
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            raise BlockMissing(str(cid)) from None
+        block = read_block(aside)
+        if block is not None and Cid.of(block, cid.codec) == cid:
+            os.rename(aside, path)
+            return block
+        os.unlink(aside)
+        log.warning("content.block_corrupt", cid=str(cid))
+        if self._on_corrupt:
+            self._on_corrupt(cid)
+        raise BlockMissing(str(cid))
+
+    def _reachable(self, root: Cid) -> set[Cid]:
+        seen: set[Cid] = set()
+        queue = [root]
+        while queue:
+            cid = queue.pop()
+            if cid in seen:
+                continue
+            seen.add(cid)
+            if not cid.is_raw:
+                with contextlib.suppress(BlockMissing):
+                    queue.extend(child.cid for child in decode_node(self.load(cid)))
+        return seen
+
+    def _sweep_tmp(self) -> None:
+        oldest = time.time() - _STALE_TMP_S
+        for left in self._tmp.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if left.lstat().st_mtime < oldest:
+                    left.unlink()
+
+    @contextlib.contextmanager
+    def _locked(self, mode: int) -> Iterator[None]:
+        with disk_errors("lock the store"):
+            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, mode)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _parsed(names: list[str]) -> Iterator[Cid]:
+    for name in names:
+        with contextlib.suppress(BadCid):
+            yield Cid.parse(name)
