@@ -1,0 +1,105 @@
+"""Money: what a job costs, what a slot earns, when earnings can be taken.
+
+Mirror of ``contracts/libraries/Payout.sol``. Amounts are integers in payment-token units; shares round down,
+and what is rounded away stays in the job's escrow, so that it goes back to the requester.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .constants import BPS
+from .types import Epoch, JobTerms, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Escrow:
+    """What ``post`` pulls: pay of every slot of every task, settle fees, protocol fee."""
+
+    gross: int
+    settle_fee: int
+    protocol_fee: int
+
+    @property
+    def total(self) -> int:
+        """The whole pull."""
+        return self.gross + self.settle_fee + self.protocol_fee
+
+
+def share(amount: int, bps: int) -> int:
+    """``amount * bps / 10,000``, rounded down."""
+    return amount * bps // BPS
+
+
+def escrow(
+    tasks: int, committee: int, units: int, unit_price: int, settle_fee_bps: int, protocol_fee_bps: int = 0
+) -> Escrow:
+    """Escrow of a job of ``tasks`` tasks, or of the part of it that many tasks make up."""
+    gross = tasks * committee * units * unit_price
+    return Escrow(gross, share(gross, settle_fee_bps), share(gross, protocol_fee_bps))
+
+
+def member_pay(job: JobTerms, shard: Shard) -> int:
+    """What one paid slot earns for a shard."""
+    return job.task_price * job.tasks_in(shard)
+
+
+def settle_fee(pay: int, paid_slots: int, settle_fee_bps: int) -> int:
+    """What settling one shard earns when ``paid_slots`` slots earn ``pay`` each."""
+    return share(pay * paid_slots, settle_fee_bps)
+
+
+# --- maturity -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Earnings that mature: what was credited in bucket ``index`` and in the one before it.
+
+    A bucket is ``epoch // maturity``. Its credits can be withdrawn once it is two behind.
+    """
+
+    index: int = 0
+    current: int = 0
+    previous: int = 0
+
+    @property
+    def maturing(self) -> int:
+        """All that cannot be withdrawn yet, as of the last touch."""
+        return self.current + self.previous
+
+
+def roll(buckets: Buckets, now: Epoch, maturity: int) -> tuple[Buckets, int]:
+    """Buckets as of ``now``, and how much matured by it. Every touch rolls first."""
+    index = now // maturity
+    behind = index - buckets.index
+    if behind <= 0:
+        return buckets, 0
+    if behind == 1:
+        return Buckets(index, 0, buckets.current), buckets.previous
+    return Buckets(index, 0, 0), buckets.current + buckets.previous
+
+
+def credit(buckets: Buckets, amount: int, now: Epoch, maturity: int) -> tuple[Buckets, int]:
+    """Buckets after a credit in ``now``, and how much matured by the roll before it."""
+    rolled, matured = roll(buckets, now, maturity)
+    return Buckets(rolled.index, rolled.current + amount, rolled.previous), matured
+
+
+def take_back(
+    buckets: Buckets, amount: int, settled_at: Epoch, now: Epoch, maturity: int
+) -> tuple[Buckets, int, int]:
+    """Takes a credit of ``settled_at`` back: buckets after it, amount taken (at most what is there), and
+    matured.
+
+    Never fails for having too little: what matured before cannot be taken.
+    """
+    rolled, matured = roll(buckets, now, maturity)
+    age = rolled.index - settled_at // maturity
+    if age == 0:
+        taken = min(amount, rolled.current)
+        return Buckets(rolled.index, rolled.current - taken, rolled.previous), taken, matured
+    if age == 1:
+        taken = min(amount, rolled.previous)
+        return Buckets(rolled.index, rolled.current, rolled.previous - taken), taken, matured
+    return rolled, 0, matured
