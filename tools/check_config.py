@@ -51,7 +51,7 @@ def differences(forge: dict[str, Any], ape: dict[str, Any], npm: dict[str, Any])
     ours, theirs = forge_settings(forge), ape_settings(ape)
     for name, value in ours.items():
         if theirs[name] != value:
-            yield f"{name} is {value!r} in foundry.toml and {theirs[name]!r} in ape-config.yaml: make them equal"
+            yield f"{name} is {value!r} in foundry.toml but {theirs[name]!r} in ape-config.yaml"
     for name, profile in forge["profile"].items():
         if name != "default" and (extra := set(profile) & (set(ours) | {"solc_version"})):
             yield f"foundry.toml: profile {name} sets {sorted(extra)}; only the default profile may"
@@ -78,7 +78,7 @@ def addresses(root: Path) -> Iterator[str]:
                 yield f"{lock.relative_to(root)}:{number} names an address: run make lock"
     for lock in sorted([root / "package-lock.json", *root.glob("nodeagent/**/package-lock.json")]):
         if "node_modules" not in lock.parts and '"resolved"' in lock.read_text():
-            yield f"{lock.relative_to(root)} names addresses: npm install with omit-lockfile-registry-resolved=true"
+            yield f"{lock.relative_to(root)} names addresses: run make lock"
 
 
 def main() -> int:

@@ -56,12 +56,14 @@ function importReader(options, seen) {
     const plain = name.startsWith("file://") ? name.slice("file://".length) : name;
     const places = path.isAbsolute(plain) ? [plain] : roots.map((root) => path.resolve(root, plain));
     for (const place of places) {
-      if (!fs.existsSync(place) || !fs.statSync(place).isFile()) continue;
+      if (!fs.existsSync(place) || !fs.statSync(place).isFile()) {
+        seen.push([place, ""]); // its appearing would change the answer
+        continue;
+      }
       const contents = fs.readFileSync(place, "utf8");
       seen.push([place, sha256(contents)]);
       return { contents };
     }
-    seen.push([places[0], ""]);
     return { error: `File not found. Searched the following locations: ${roots.join(", ")}.` };
   };
 }
@@ -134,7 +136,7 @@ function compileStandard(options) {
   const key = sha256([CACHE_FORMAT, release, ...place, input].join("\0"));
   const file = folder && path.join(folder, `${key}.json`);
   const kept = folder && readCache(file);
-  if (kept !== undefined && kept !== "") return kept;
+  if (kept) return kept;
 
   const solc = loadCompiler();
   const read = [];
