@@ -1,0 +1,162 @@
+"""Logs into events by slicing bytes: topics and static words sit at known offsets, so no generic decoder is needed.
+
+Unknown topics give None; a log that does not fit its event raises ValueError (it cannot come from our contracts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nodeagent.chain.events import (
+    AbsentMarked,
+    AbsentReported,
+    At,
+    Claimed,
+    Committed,
+    EarningsWithdrawn,
+    EndpointAnnounced,
+    Event,
+    JobCancelled,
+    JobClosed,
+    JobPosted,
+    KeyReplaced,
+    ListResized,
+    NodeAnnounced,
+    NodeCredited,
+    NodePaused,
+    NodeRegistered,
+    NodeResumed,
+    PoolSet,
+    Revealed,
+    SeatEnded,
+    SeatTaken,
+    SeedRecorded,
+    Settled,
+    Slashed,
+    UnrevealedReported,
+)
+from nodeagent.chain.rpc import to_bytes
+from nodeagent.protocol.jobword import unpack_job_word
+from nodeagent.protocol.keccak import keccak
+from nodeagent.protocol.settlement import parse_settled
+from nodeagent.protocol.types import Epoch, JobId, NodeId, PoolId, Shard
+
+
+class _Log:
+    """Topics (without the first) and data of one log as words."""
+
+    __slots__ = ("at", "data", "topics")
+
+    def __init__(self, at: At, topics: list[bytes], data: bytes) -> None:
+        self.at, self.topics, self.data = at, topics, data
+
+    def topic(self, index: int) -> int:
+        return int.from_bytes(self.topics[index], "big")
+
+    def address(self, index: int) -> str:
+        return "0x" + self.topics[index][12:].hex()
+
+    def word(self, index: int) -> int:
+        return int.from_bytes(self.bytes32(index), "big")
+
+    def bytes32(self, index: int) -> bytes:
+        word = self.data[32 * index : 32 * index + 32]
+        if len(word) != 32:
+            raise ValueError(f"log has {len(self.data)} bytes, word {index} is missing")
+        return word
+
+    def tail(self, index: int) -> bytes:
+        """The dynamic bytes whose offset is word ``index``."""
+        start = self.word(index)
+        length = int.from_bytes(self.data[start : start + 32], "big")
+        found = self.data[start + 32 : start + 32 + length]
+        if len(found) != length:
+            raise ValueError(f"log promises {length} bytes and has {len(found)}")
+        return found
+
+    def text(self, index: int) -> str:
+        return self.tail(index).decode("utf-8", "replace")
+
+
+def _pool(log: _Log) -> PoolSet:
+    return PoolSet(log.at, PoolId(log.topic(0)), log.word(0), log.word(1), log.word(2), log.word(3), log.word(4) != 0)
+
+
+def _posted(log: _Log) -> JobPosted:
+    return JobPosted(
+        log.at,
+        job=JobId(log.topic(0)),
+        requester=log.address(1),
+        manifest=log.bytes32(0),
+        terms=unpack_job_word(log.word(1)),
+        units=log.word(2),
+        unit_price=log.word(3),
+        escrow=log.word(4),
+    )
+
+
+_TERMS = "(uint96,uint64,uint96,uint8,bool)"
+_DECODERS: dict[str, Callable[[_Log], Event]] = {
+    f"PoolCreated(uint16,{_TERMS})": _pool,
+    f"PoolTuned(uint16,{_TERMS})": _pool,
+    "NodeRegistered(uint32,address,uint16,address)": lambda e: NodeRegistered(
+        e.at, NodeId(e.topic(0)), e.address(1), PoolId(e.topic(2)), "0x" + e.bytes32(0)[12:].hex()
+    ),
+    "NodeAnnounced(uint32,string,bytes32)": lambda e: NodeAnnounced(e.at, NodeId(e.topic(0)), e.text(0), e.bytes32(1)),
+    "KeyReplaced(uint32,address,address)": lambda e: KeyReplaced(e.at, NodeId(e.topic(0)), e.address(1), e.address(2)),
+    "SeatTaken(uint16,uint32,uint32,uint32)": lambda e: SeatTaken(
+        e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1))
+    ),
+    "SeatEnded(uint16,uint32,uint32,uint32)": lambda e: SeatEnded(
+        e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1))
+    ),
+    "ListResized(uint16,uint32,uint32)": lambda e: ListResized(
+        e.at, PoolId(e.topic(0)), e.word(0), Epoch(e.word(1))
+    ),
+    "NodePaused(uint32,uint32)": lambda e: NodePaused(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
+    "NodeResumed(uint32,uint32)": lambda e: NodeResumed(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
+    "Slashed(uint32,uint96,address,uint96)": lambda e: Slashed(
+        e.at, NodeId(e.topic(0)), e.word(0), e.address(1), e.word(1)
+    ),
+    "SeedRecorded(uint32,bytes32)": lambda e: SeedRecorded(e.at, Epoch(e.topic(0)), e.bytes32(0)),
+    "Committed(uint32,uint32)": lambda e: Committed(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
+    "Revealed(uint32,uint32,bytes,bytes32)": lambda e: Revealed(
+        e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.tail(0), e.bytes32(1)
+    ),
+    "UnrevealedReported(uint32,uint32,address)": lambda e: UnrevealedReported(
+        e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.address(2)
+    ),
+    "AbsentMarked(uint32,uint32)": lambda e: AbsentMarked(
+        e.at, NodeId(e.topic(0)), Epoch(e.topic(1))
+    ),
+    "JobPosted(uint64,address,bytes32,uint256,uint32,uint64,uint256)": _posted,
+    "EndpointAnnounced(address,string)": lambda e: EndpointAnnounced(e.at, e.address(0), e.text(0)),
+    "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),
+    "JobClosed(uint64,uint256)": lambda e: JobClosed(e.at, JobId(e.topic(0)), e.word(0)),
+    "Settled(bytes32,uint32,address,uint256,bytes)": lambda e: Settled(
+        e.at, e.topics[0], Epoch(e.topic(1)), e.address(2), e.word(0), parse_settled(e.tail(1))
+    ),
+    "Claimed(uint64,uint32,uint32,uint8,uint256)": lambda e: Claimed(
+        e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.word(0), e.word(1)
+    ),
+    "AbsentReported(uint64,uint32,uint32,address)": lambda e: AbsentReported(
+        e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), "0x" + e.bytes32(0)[12:].hex()
+    ),
+    "NodeCredited(uint32,uint256,uint256)": lambda e: NodeCredited(e.at, NodeId(e.topic(0)), e.word(0), e.word(1)),
+    "EarningsWithdrawn(uint32,address,uint256)": lambda e: EarningsWithdrawn(
+        e.at, NodeId(e.topic(0)), e.address(1), e.word(0)
+    ),
+}
+TOPICS: dict[bytes, Callable[[_Log], Event]] = {keccak(s.encode()): decoder for s, decoder in _DECODERS.items()}
+TOPIC_OF: dict[str, bytes] = {s.split("(")[0]: keccak(s.encode()) for s in _DECODERS}
+
+
+def decode_log(raw: dict[str, Any]) -> Event | None:
+    """One entry of ``eth_getLogs``. None for an event this package has no use for."""
+    topics = raw["topics"]
+    decoder = TOPICS.get(to_bytes(topics[0])) if topics else None
+    if decoder is None:
+        return None
+    at = At(int(raw["blockNumber"], 16), int(raw["logIndex"], 16), raw["transactionHash"])
+    return decoder(_Log(at, [to_bytes(t) for t in topics[1:]], to_bytes(raw["data"])))
