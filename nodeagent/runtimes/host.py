@@ -1,0 +1,221 @@
+"""The key process's side: starts the executor, hands it shards, takes its answers, ends it when it must.
+
+Nothing here imports a model library or reads a model or an inputs file; what comes back over the pipe is checked
+for form, because the executor has touched bytes from strangers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import identity
+from .errors import Pass
+from .frames import FrameError, FrameTimeout, read_frame, write_frame
+from .launch import end, launch
+from .types import ExecutorLimits, ModelFacts, ShardSpec, Status, TaskResult, TensorSpec, ValueFacts
+
+Progress = Callable[[int, int], None]
+"""Called with (tasks answered, tasks of the shard) after each task."""
+
+DEFAULT_ARGV = (sys.executable, "-s", "-P", "-m", "nodeagent.runtimes.executor")
+_SLACK_S = 5.0
+
+
+class Executor:
+    """One executor process, started on first use and again after it was lost. Safe to share between threads.
+
+    ``runtimes_dir`` is what :func:`nodeagent.runtimes.install.install` filled; ``scratch`` becomes the child's
+    working directory and must be its own; ``worker_argv`` replaces the executor's command line.
+    """
+
+    def __init__(
+        self,
+        runtimes_dir: Path,
+        limits: ExecutorLimits | None = None,
+        scratch: Path | None = None,
+        *,
+        worker_argv: Sequence[str] | None = None,
+    ) -> None:
+        self._runtimes_dir = runtimes_dir.resolve()
+        self._limits = limits or ExecutorLimits()
+        self._scratch = (scratch or runtimes_dir / "scratch").resolve()
+        self._argv = tuple(worker_argv or DEFAULT_ARGV)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._lock = threading.RLock()
+        self._inferences = 0
+
+    def __enter__(self) -> Executor:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running executor, if any."""
+        return None if self._child is None else self._child.pid
+
+    @property
+    def inferences(self) -> int:
+        """Tasks the runtime has actually run for this object, across restarts."""
+        return self._inferences
+
+    def runtime_ids(self) -> dict[str, bytes]:
+        """32-byte ids of the installed runtimes by name."""
+        return identity.runtime_ids(self._runtimes_dir)
+
+    def start(self) -> None:
+        """Start the executor unless it runs. Raises Pass when it does not come up."""
+        with self._lock:
+            if self._child is not None and self._child.poll() is None:
+                if time.monotonic() - self._started < self._limits.cpu_s / 2:
+                    return
+            self.close()
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            self._started = time.monotonic()
+            self._child = launch(self._argv, self._limits, self._scratch)
+            hello = {
+                "runtimes": str(self._runtimes_dir),
+                "node": shutil.which("node"),
+                "limits": asdict(self._limits),
+            }
+            self._send(hello)
+            self._receive(0, self._limits.start_s, "ready")
+
+    def close(self) -> None:
+        """End the executor and all it started."""
+        child, self._child = self._child, None
+        if child is not None:
+            end(child)
+
+    def run(
+        self, spec: ShardSpec, progress: Progress | None = None, *, seconds: float | None = None
+    ) -> list[TaskResult]:
+        """Answers of all tasks of the shard, in order.
+
+        ``seconds`` bounds the whole shard on the wall clock. Raises Pass when this machine has no answer: too slow,
+        out of memory, runtime missing, process lost. The next call starts afresh.
+        """
+        with self._lock:
+            self.start()
+            finish = None if seconds is None else time.monotonic() + seconds
+            self._send({"op": "run", "spec": spec_to(spec)})
+            limits = self._limits
+            patience = limits.start_s + limits.load_s + limits.task_s + _SLACK_S
+            results: list[TaskResult] = []
+            for index in range(spec.count):
+                header, data = self._receive(spec.max_output_bytes, patience, "task", finish)
+                status = self._status(header, data)
+                results.append(TaskResult(spec.first + index, status, data))
+                self._inferences += header.get("ran") is True
+                patience = limits.task_s + _SLACK_S
+                if progress is not None:
+                    progress(index + 1, spec.count)
+            self._receive(0, _SLACK_S, "done")
+            return results
+
+    def inspect(
+        self, model_path: Path, shapes: Mapping[str, Sequence[int]] | None = None, *, runtime: str | None = None
+    ) -> ModelFacts:
+        """What a model takes, gives and costs; ``shapes`` are per task, by input name.
+
+        With ``runtime`` that runtime is also asked to take the model. Raises Pass like :meth:`run`.
+        """
+        with self._lock:
+            self.start()
+            given = None if shapes is None else {name: list(shape) for name, shape in shapes.items()}
+            self._send({"op": "inspect", "path": str(model_path.resolve()), "shapes": given, "runtime": runtime})
+            header, _ = self._receive(0, self._limits.start_s + self._limits.load_s + _SLACK_S, "facts")
+            try:
+                return _facts(header["facts"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._lost("it answered out of form") from error
+
+    def _send(self, header: Mapping[str, Any]) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        try:
+            write_frame(self._child.stdin.fileno(), header)
+        except FrameError as error:
+            raise self._lost("it ended") from error
+
+    def _receive(
+        self, cap: int, patience: float, event: str, finish: float | None = None
+    ) -> tuple[dict[str, Any], bytes]:
+        child = self._child
+        if child is None or child.stdout is None:
+            raise Pass("the executor was stopped")
+        now = time.monotonic()
+        deadline = now + patience if finish is None else min(now + patience, finish)
+        try:
+            frame = read_frame(child.stdout.fileno(), cap, deadline=deadline)
+        except FrameTimeout as error:
+            raise self._lost("it took too long") from error
+        except (FrameError, ValueError, OSError) as error:
+            raise self._lost(f"its pipe broke: {error}") from error
+        if frame is None:
+            raise self._lost("it ended")
+        header, data = frame
+        if header.get("event") == "pass":
+            raise Pass(str(header.get("reason"))[:300])
+        if header.get("event") != event:
+            raise self._lost("it answered out of turn")
+        return header, data
+
+    def _status(self, header: Mapping[str, Any], data: bytes) -> int:
+        status = header.get("status")
+        if type(status) is not int or status not in tuple(Status) or (status != Status.OK and data):
+            raise self._lost("it answered out of form")
+        return status
+
+    def _lost(self, what: str) -> Pass:
+        child = self._child
+        code = None if child is None else child.poll()
+        self.close()
+        return Pass(f"the executor was lost: {what}" + (f" (exit {code})" if code is not None else ""))
+
+
+def spec_to(spec: ShardSpec) -> dict[str, Any]:
+    """A shard as JSON for the pipe."""
+    return {
+        **{name: getattr(spec, name) for name in ("runtime", "first", "count", "units", "outputs")},
+        **{name: getattr(spec, name) for name in ("max_output_bytes", "max_model_bytes", "max_input_bytes")},
+        "model_path": os.fspath(spec.model_path.resolve()),
+        "model_sha256": spec.model_sha256.hex(),
+        "inputs_path": os.fspath(spec.inputs_path.resolve()),
+        "inputs": [[item.name, item.dtype, list(item.shape)] for item in spec.inputs],
+    }
+
+
+def _facts(raw: Mapping[str, Any]) -> ModelFacts:
+    return ModelFacts(
+        sha256=bytes.fromhex(raw["sha256"]),
+        inputs=_values(raw["inputs"]),
+        outputs=_values(raw["outputs"]),
+        task_inputs=tuple(
+            TensorSpec(str(item["name"]), str(item["dtype"]), tuple(int(dim) for dim in item["shape"]))
+            for item in raw["task_inputs"]
+        ),
+        opset=int(raw["opset"]),
+        units=int(raw["units"]),
+        output_bytes=int(raw["output_bytes"]),
+        problems=tuple(str(item) for item in raw["problems"]),
+    )
+
+
+def _values(raw: Sequence[Mapping[str, Any]]) -> tuple[ValueFacts, ...]:
+    return tuple(
+        ValueFacts(str(item["name"]), str(item["dtype"]), tuple(None if d is None else int(d) for d in item["shape"]))
+        for item in raw
+    )
