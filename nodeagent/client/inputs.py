@@ -1,7 +1,7 @@
 """A job's inputs: arrays with one leading axis, the tasks, cut into one ``.npz`` per shard.
 
-The cut is deterministic: the same arrays and shard size give the same bytes on every machine, so the same call gives
-the same manifest and finds its job again.
+The cut is deterministic: the same arrays and shard size give the same bytes on every machine, so the same
+call gives the same manifest and finds its job again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ KINDS = "biuf"  # bool, signed, unsigned, float: what a tensor of a task may hol
 
 
 class BadInputs(JobFault):
-    """The inputs file cannot be read, or does not fit the model. Names the array, what was expected and what it is."""
+    """The inputs file cannot be read, or does not fit the model. Names the array, what was expected and what
+    it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class TaskInputs:
 def load_inputs(path: Path, only_name: str | None = None) -> TaskInputs:
     """Reads a ``.npz``, or a ``.npy`` for the model's one input ``only_name``. Never unpickles.
 
-    :raises BadInputs: the file is missing, is neither, holds objects, or its arrays differ in their leading axis
+    :raises BadInputs: the file is missing, is neither, holds objects, or its arrays differ in their leading
+    axis
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -73,7 +75,8 @@ def _member(path: Path, loaded: Any, name: str) -> Array:
         array: Array = loaded[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
         raise BadInputs(
-            f"array {name!r} of {path} cannot be read without pickle: {error}", hint="store numbers or booleans"
+            f"array {name!r} of {path} cannot be read without pickle: {error}",
+            hint="store numbers or booleans",
         ) from None
     if not isinstance(array, np.ndarray):
         raise BadInputs(f"member {name!r} of {path} is not an array", hint="write the file with numpy.savez")
@@ -91,7 +94,9 @@ def task_inputs(arrays: Mapping[str, Array]) -> TaskInputs:
     clean: dict[str, Array] = {}
     for name, array in sorted(arrays.items()):
         if array.dtype.kind not in KINDS or array.dtype.itemsize > 8:
-            raise BadInputs(f"array {name!r} has dtype {array.dtype}: expected bool, integers or floats up to 64 bits")
+            raise BadInputs(
+                f"array {name!r} has dtype {array.dtype}: expected bool, integers or floats up to 64 bits"
+            )
         if array.ndim == 0:
             raise BadInputs(f"array {name!r} is a scalar: expected a leading axis with one entry per task")
         if len(array) != len(first):
@@ -114,7 +119,9 @@ def check_inputs(inputs: TaskInputs, expected: Sequence[ValueFacts]) -> None:
     names = ", ".join(sorted(wanted))
     for name in inputs.arrays:
         if name not in wanted:
-            raise BadInputs(f"array {name!r} is no input of the model: expected {names}", hint="rename or drop it")
+            raise BadInputs(
+                f"array {name!r} is no input of the model: expected {names}", hint="rename or drop it"
+            )
     for spec in expected:
         array = inputs.arrays.get(spec.name)
         if array is None:

@@ -1,9 +1,9 @@
 """The chance that a committee is wrong, from the real seats of a pool.
 
-A committee is ``c`` distinct nodes; every next one is drawn in proportion to its seats among those not drawn yet. That
-is the order of independent exponential clocks whose rates are the seats. In ``u = 1 - exp(-t)`` a node of ``w`` seats
-has rung with probability ``1 - (1-u)**w``, so the chance of every composition is the integral over ``u`` in [0, 1] of
-a polynomial: Gauss-Legendre gives it to float precision.
+A committee is ``c`` distinct nodes; every next one is drawn in proportion to its seats among those not drawn
+yet. That is the order of independent exponential clocks whose rates are the seats. In ``u = 1 - exp(-t)`` a
+node of ``w`` seats has rung with probability ``1 - (1-u)**w``, so the chance of every composition is the
+integral over ``u`` in [0, 1] of a polynomial: Gauss-Legendre gives it to float precision.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ MAX_POINTS = 400  # exact up to 799 seats; beyond that the integrand is smooth e
 
 
 def wrong_shard_binomial(share: float, committee: int, quorum: int) -> float:
-    """Chance that ``quorum`` of ``committee`` members are dishonest in an endless pool with that share of bad seats.
+    """Chance that ``quorum`` of ``committee`` members are dishonest in an endless pool with that share of
+    bad seats.
 
     For 3 members and a quorum of 2 this is ``3a^2 - 2a^3``.
     """
     return math.fsum(
-        math.comb(committee, k) * share**k * (1 - share) ** (committee - k) for k in range(quorum, committee + 1)
+        math.comb(committee, k) * share**k * (1 - share) ** (committee - k)
+        for k in range(quorum, committee + 1)
     )
 
 
@@ -39,22 +41,31 @@ def wrong_shard(honest: Sequence[int], dishonest: Sequence[int], committee: int,
     :raises ValueError: fewer nodes than the committee has members
     """
     if len(honest) + len(dishonest) < committee:
-        raise ValueError(f"a committee of {committee} needs as many nodes: have {len(honest) + len(dishonest)}")
+        raise ValueError(
+            f"a committee of {committee} needs as many nodes: have {len(honest) + len(dishonest)}"
+        )
     if len(dishonest) < quorum:
         return 0.0
     seats = sum(honest) + sum(dishonest)
     nodes, weights = LEGENDRE.leggauss(min(MAX_POINTS, seats // 2 + 1))
     u = (nodes + 1) / 2
     good, bad = Counter(honest), Counter(dishonest)
-    total = _last_from(bad, good, u, committee, quorum - 1) + _last_from(good, bad, u, committee, quorum, last_is_bad=False)
+    total = _last_from(bad, good, u, committee, quorum - 1) + _last_from(
+        good, bad, u, committee, quorum, last_is_bad=False
+    )
     return float(min(1.0, max(0.0, np.dot(weights / 2, total))))
 
 
 def _last_from(
-    last: Counter[int], other: Counter[int], u: Floats, committee: int, bad_before: int, last_is_bad: bool = True
+    last: Counter[int],
+    other: Counter[int],
+    u: Floats,
+    committee: int,
+    bad_before: int,
+    last_is_bad: bool = True,
 ) -> Floats:
-    """Density that the committee's last member comes from ``last`` and at least ``bad_before`` of the earlier ones
-    are dishonest."""
+    """Density that the committee's last member comes from ``last`` and at least ``bad_before`` of the
+    earlier ones are dishonest."""
     result = np.zeros_like(u)
     for seats in last:
         rest = last.copy()
@@ -75,7 +86,10 @@ def _rung(side: Counter[int], u: Floats, committee: int) -> list[Floats]:
         if count == 0:
             continue
         late = (1 - u) ** seats
-        one = [float(math.comb(count, k)) * (1 - late) ** k * late ** (count - k) for k in range(min(count, committee - 1) + 1)]
+        one = [
+            float(math.comb(count, k)) * (1 - late) ** k * late ** (count - k)
+            for k in range(min(count, committee - 1) + 1)
+        ]
         out = [
             sum((out[k - j] * one[j] for j in range(min(k, len(one) - 1) + 1)), start=np.zeros_like(u))
             for k in range(committee)

@@ -122,8 +122,7 @@ class Quote:
 
 def pace_of(terms: JobTerms, facts: MarketFacts) -> int:
     """Shards that start per epoch: the asked pace, or the pool's bound ``2 * seats / committee``."""
-    bound = max(1, 2 * facts.list_length // terms.committee)
-    return terms.pace or bound
+    return terms.pace or min(2**16 - 1, 2 * facts.list_length // terms.committee)
 
 
 def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
@@ -141,7 +140,7 @@ def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
     _within("attempts", 1, MAX_ATTEMPTS, terms.attempts)
     _within("units", 1, 2**32 - 1, terms.units)
     _within("unit price", facts.floor, 2**64 - 1, terms.unit_price)
-    _within("task price", 0, 2**88 - 1, terms.task_price)
+    _within("task price", 1, 2**88 - 1, terms.task_price)
     if terms.appeal_epochs and not facts.has_court:
         raise BadTerms(f"this market has no court: expected 0 appeal epochs, asked {terms.appeal_epochs}")
     if len(facts.seating) < terms.committee:
@@ -155,9 +154,14 @@ def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
             f"one member would earn {shard_pay} for one shard: the pool allows at most {facts.max_shard_pay}",
             hint="use a smaller --shard-size or --unit-price",
         )
-    bound = max(1, 2 * facts.list_length // terms.committee)
-    if terms.pace > bound:
-        raise BadTerms(f"pace {terms.pace} is over the pool's bound of {bound} shards per epoch")
+    _within("pace", 0, min(2**16 - 1, 2 * facts.list_length // terms.committee), terms.pace)
+    life = terms.attempts * 2 * (terms.work + 2) + 2 * facts.settle_grace + terms.appeal_epochs
+    life += facts.report_epochs
+    if life >= facts.ring:
+        raise BadTerms(
+            f"the job could take {life} epochs: expected less than {facts.ring}",
+            hint="use fewer --attempts or --work epochs",
+        )
 
 
 def _within(name: str, low: int, high: int, actual: int) -> None:
@@ -218,5 +222,7 @@ def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
             terms.quorum,
         )
         who = "the largest operator" if count == 1 else f"the {count} largest operators together"
-        rows.append(Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards)))
+        rows.append(
+            Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards))
+        )
     return rows

@@ -29,12 +29,15 @@ def find_anvil(project: Path | None) -> Path:
     found = shutil.which("anvil")
     if found is None:
         raise AnvilMissing(
-            "anvil is neither in node_modules/.bin nor on PATH", hint="run npm ci in the checkout, or install Foundry"
+            "anvil is neither in node_modules/.bin nor on PATH",
+            hint="run npm ci in the checkout, or install Foundry",
         )
     return Path(found)
 
 
-def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain_id: int) -> tuple[Process, str]:
+def start_anvil(
+    binary: Path, home: Path, *, port: int, block_time: float, chain_id: int
+) -> tuple[Process, str]:
     """Starts the chain and waits until it answers; ``port`` 0 takes a free one.
 
     :returns: the process and its RPC URL
@@ -50,6 +53,5 @@ def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain
     except BaseException:
         stop([process])
         raise
-    found = LISTENING.search(log.read_bytes())
-    assert found is not None
-    return process, f"http://127.0.0.1:{int(found[1])}"
+    ports = LISTENING.findall(log.read_bytes())
+    return process, f"http://127.0.0.1:{int(ports[0])}"

@@ -31,7 +31,10 @@ def test_load_inputs__good_file__gives_every_array_and_the_tasks(tmp_path: Path)
     assert loaded.tasks == 5
     assert sorted(loaded.arrays) == ["k", "x"]
     inputs.check_inputs(loaded, MODEL)
-    assert [(s.name, s.dtype, s.shape) for s in loaded.specs()] == [("k", "int64", ()), ("x", "float32", (4,))]
+    assert [(s.name, s.dtype, s.shape) for s in loaded.specs()] == [
+        ("k", "int64", ()),
+        ("x", "float32", (4,)),
+    ]
 
 
 def test_load_inputs__pickled_objects__are_refused_and_never_run(tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_load_inputs__pickled_objects__are_refused_and_never_run(tmp_path: Path)
     array = np.empty(1, dtype=object)
     array[0] = Boom()
     np.savez(tmp_path / "x.npz", x=array)
-    with pytest.raises(inputs.BadInputs, match="'x'.*pickle"):
+    with pytest.raises(inputs.BadInputs, match=r"'x'.*pickle"):
         inputs.load_inputs(tmp_path / "x.npz")
 
 
@@ -79,19 +82,30 @@ def test_task_inputs__bad_arrays__name_the_array(change: dict[str, inputs.Array]
     ("arrays", "message"),
     [
         ({**good(), "x": good()["x"].astype(np.float64)}, r"array 'x' has dtype float64: expected float32"),
-        ({**good(), "x": np.zeros((5, 3), np.float32)}, r"array 'x' has shape \[3\] per task: expected \[4\]"),
-        ({**good(), "x": np.zeros((5, 4, 1), np.float32)}, r"array 'x' has shape \[4, 1\] per task: expected \[4\]"),
+        (
+            {**good(), "x": np.zeros((5, 3), np.float32)},
+            r"array 'x' has shape \[3\] per task: expected \[4\]",
+        ),
+        (
+            {**good(), "x": np.zeros((5, 4, 1), np.float32)},
+            r"array 'x' has shape \[4, 1\] per task: expected \[4\]",
+        ),
         ({"x": good()["x"]}, r"input 'k' is missing: expected k, x, found x"),
         ({**good(), "y": good()["x"]}, r"array 'y' is no input of the model: expected k, x"),
     ],
 )
-def test_check_inputs__misfit__says_expected_and_actual(arrays: dict[str, inputs.Array], message: str) -> None:
+def test_check_inputs__misfit__says_expected_and_actual(
+    arrays: dict[str, inputs.Array], message: str
+) -> None:
     with pytest.raises(inputs.BadInputs, match=message):
         inputs.check_inputs(inputs.task_inputs(arrays), MODEL)
 
 
 def test_cut_shards__uneven__keeps_every_task_in_order() -> None:
-    shards = [np.load(io.BytesIO(raw), allow_pickle=False) for raw in inputs.cut_shards(inputs.task_inputs(good()), 2)]
+    shards = [
+        np.load(io.BytesIO(raw), allow_pickle=False)
+        for raw in inputs.cut_shards(inputs.task_inputs(good()), 2)
+    ]
     assert [len(s["k"]) for s in shards] == [2, 2, 1]
     assert np.array_equal(np.concatenate([s["x"] for s in shards]), good()["x"])
 

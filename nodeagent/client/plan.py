@@ -1,0 +1,123 @@
+"""A job before it is posted: inputs checked against the model, cut into shards, and its manifest.
+
+The model is only ever opened by the Executor, a process of its own. Everything that goes into the manifest
+follows from the arguments, so the same call makes the same manifest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nodeagent.client.inputs import TaskInputs, check_inputs, cut_shards
+from nodeagent.content import ContentStore
+from nodeagent.errors import JobFault
+from nodeagent.protocol.cids import raw_cid
+from nodeagent.protocol.documents import Content
+from nodeagent.protocol.manifest import InputTensor, JobManifest, OutputTensor, Runtime, encode_manifest
+from nodeagent.runtimes.types import MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, Identity, ModelFacts, TensorSpec
+
+DEFAULT_STRING_BYTES = 65_536  # room for an answer whose size the model leaves open
+
+
+class BadModel(JobFault):
+    """The model cannot be an answerable question: what it breaks, one reason after the other."""
+
+
+class Inspector(Protocol):
+    """Looks into a model without running it in this process."""
+
+    def inspect(self, model: Path, task_inputs: tuple[TensorSpec, ...]) -> ModelFacts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """:param digest: sha256 of ``document``, the canonical manifest: what names the job's content on chain"""
+
+    manifest: JobManifest
+    document: bytes
+    digest: bytes
+    facts: ModelFacts
+
+    @property
+    def cid(self) -> str:
+        return raw_cid(self.digest)
+
+
+def check_model(facts: ModelFacts, inputs: TaskInputs) -> None:
+    """Compares inputs and model, then the model with the rules.
+
+    :raises BadInputs: an array does not fit
+    :raises BadModel: nodes would refuse it, whatever the inputs
+    """
+    check_inputs(inputs, facts.inputs)
+    if facts.problems:
+        reasons = "; ".join(facts.problems)
+        raise BadModel(
+            f"nodes would refuse this model: {reasons}", hint="change the model's export and try again"
+        )
+    dtypes = OutputTensor.model_fields["dtype"].annotation
+    for output in facts.outputs:
+        if output.dtype not in getattr(dtypes, "__args__", ()):
+            raise BadModel(f"output {output.name!r} has dtype {output.dtype}, which a job cannot carry")
+
+
+def make_plan(
+    model: Path,
+    inputs: TaskInputs,
+    facts: ModelFacts,
+    runtime: Identity,
+    store: ContentStore,
+    *,
+    shard_size: int,
+    units: int | None = None,
+    max_output_bytes: int | None = None,
+    title: str | None = None,
+) -> JobPlan:
+    """Puts model, shards and manifest into ``store``.
+
+    :param units: millions of operations a task may use; what the model needs when None
+    :raises BadInputs: they do not fit the model, or one shard's file is too large
+    :raises BadModel: nodes would refuse it, or it needs more than the units or bytes given
+    :raises Malformed: the manifest is over 1 MiB
+    """
+    check_model(facts, inputs)
+    units = facts.units if units is None else units
+    if units < facts.units:
+        raise BadModel(f"the model needs {facts.units} units a task: --units gives {units}")
+    room = max_output_bytes or facts.output_bytes or DEFAULT_STRING_BYTES
+    if not facts.output_bytes <= room <= MAX_OUTPUT_BYTES:
+        raise BadModel(
+            f"a task's answer has {facts.output_bytes} bytes: expected at most {min(room, MAX_OUTPUT_BYTES)}"
+        )
+    shards = []
+    for number, blob in enumerate(cut_shards(inputs, shard_size)):
+        if len(blob) > MAX_INPUT_BYTES:
+            raise BadModel(
+                f"the inputs of shard {number} have {len(blob)} bytes: at most {MAX_INPUT_BYTES} are allowed",
+                hint="use a smaller --shard-size",
+            )
+        shards.append(Content(cid=str(store.put_bytes(blob)), bytes=len(blob)))
+    manifest = JobManifest(
+        runtime=Runtime(name=runtime.name, id="0x" + runtime.runtime_id.hex()),
+        model=Content(cid=str(store.put_file(model)), bytes=model.stat().st_size),
+        inputs=tuple(InputTensor.model_validate(_tensor(s)) for s in inputs.specs()),
+        outputs=tuple(OutputTensor.model_validate({"name": o.name, "dtype": o.dtype}) for o in facts.outputs),
+        tasks=inputs.tasks,
+        shard_size=shard_size,
+        units=units,
+        max_output_bytes=room,
+        shards=tuple(shards),
+        title=title,
+    )
+    document, digest = encode_manifest(manifest)
+    if str(store.put_bytes(document)) != raw_cid(digest):
+        raise BadModel(
+            "the store names the manifest by another CID than its sha256", hint="use the default layout"
+        )
+    return JobPlan(manifest, document, digest, facts)
+
+
+def _tensor(spec: TensorSpec) -> dict[str, object]:
+    return {"name": spec.name, "dtype": spec.dtype, "shape": spec.shape}
