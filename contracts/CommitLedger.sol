@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
+import {NodeId} from "./interfaces/Types.sol";
+import {ICommitLedger} from "./interfaces/ICommitLedger.sol";
+import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {Trees} from "./libraries/Trees.sol";
+import {Clock} from "./Clock.sol";
+
+/// @title CommitLedger
+/// @notice Sealed answers and seeds; every promise is in ICommitLedger.
+contract CommitLedger is ICommitLedger, Clock {
+    /// @dev First word of every digest's preimage.
+    bytes32 public constant TYPE = keccak256("Quorate batch v1");
+    uint256 public constant MAX_LEAVES = 512;
+
+    /// @dev State of a lane, beside the delay of its reveal in the low four bits.
+    uint256 private constant SEALED = 0;
+    uint256 private constant UNREVEALED = 0x10;
+    uint256 private constant ABSENT = 0x20;
+    /// @dev Slots that a ring may have.
+    uint256 private constant RING_SPACE = 1 << 16;
+
+    struct Seed {
+        bytes32 value;
+        uint32 epoch;
+    }
+
+    INodeRegistry public immutable registry;
+    /// @notice Epochs after its own in which a batch may still be opened.
+    uint32 public immutable REVEAL_GRACE;
+    uint16 public immutable UNREVEALED_BPS;
+
+    mapping(address key => NodeId) public nodeOf;
+    /// @dev `epoch32 | state8 | digest or root 216`, in slot `epoch % RING`.
+    mapping(NodeId node => uint256[RING_SPACE]) private _lanes;
+    Seed[RING_SPACE] private _seeds;
+
+    constructor(INodeRegistry registry_, uint32 revealGrace, uint16 unrevealedBps)
+        Clock(registry_.EPOCH_BLOCKS(), registry_.RING(), registry_.LEAD())
+    {
+        // The delay shares a nibble with nothing else; a fault must be provable before its ring slot comes round.
+        checkRange("REVEAL_GRACE", 2, 15, revealGrace);
+        checkRange("UNREVEALED_BPS", 1, 10_000, unrevealedBps);
+        registry = registry_;
+        REVEAL_GRACE = revealGrace;
+        UNREVEALED_BPS = unrevealedBps;
+    }
+
+    // --- seeds ----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ICommitLedger
+    function recordSeed(bytes calldata header) external returns (uint32 epoch, bytes32 seed) {
+        bytes memory rlp = header;
+        if (!BlockHeader.verifyBlockHeader(rlp)) revert BadHeader();
+        uint256 number = BlockHeader.getNumber(rlp);
+        if (number % EPOCH_BLOCKS != 1) revert NotASeedBlock(number);
+        epoch = uint32(number / EPOCH_BLOCKS);
+        Seed storage slot = _seeds[epoch % RING];
+        if (slot.epoch == epoch) revert SeedKnown(epoch);
+        if (slot.epoch > epoch) revert SeedOverwritten(epoch, slot.epoch);
+        seed = keccak256(abi.encode(uint256(epoch), BlockHeader.getPrevRandao(rlp)));
+        (slot.value, slot.epoch) = (seed, epoch);
+        emit SeedRecorded(epoch, seed);
+    }
+
+    // --- commit and reveal ----------------------------------------------------------------------------------------
+
+    /// @inheritdoc ICommitLedger
+    function commit(uint32 epoch, bytes27 digest) external {
+        NodeId node = _caller();
+        if (epoch != _epoch()) revert WrongEpoch(uint32(_epoch()), epoch);
+        uint256 lane = _lanes[node][epoch % RING];
+        if (lane >> 224 == epoch) revert AlreadyCommitted(node, epoch);
+        if (_isSealed(lane)) revert LaneSealed(node, uint32(lane >> 224));
+        _seal(node, epoch, digest);
+    }
+
+    /// @inheritdoc ICommitLedger
+    function reveal(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external {
+        NodeId node = _caller();
+        uint256 lane = _lanes[node][epoch % RING];
+        if (lane >> 224 != epoch || !_isSealed(lane)) revert NotSealed(node, epoch);
+        uint256 now_ = _epoch();
+        if (now_ <= epoch || now_ > uint256(epoch) + REVEAL_GRACE) {
+            revert RevealOutOfTime(epoch + 1, epoch + REVEAL_GRACE, uint32(now_));
+        }
+        bytes27 actual = digestOf(node, epoch, leaves, manifest, salt);
+        if (uint216(actual) != uint216(lane)) revert WrongOpening(bytes27(uint216(lane)), actual);
+        _open(node, epoch, leaves, manifest);
+    }
+
+    /// @inheritdoc ICommitLedger
+    function turn(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt, bytes27 digest) external {
+        NodeId node = _caller();
+        uint256 now_ = _epoch();
+        bool done;
+        if (epoch != 0) {
+            uint32 previous = epoch - 1;
+            uint256 lane = _lanes[node][previous % RING];
+            bool inTime = now_ > previous && now_ <= uint256(previous) + REVEAL_GRACE;
+            bytes27 digest_ = bytes27(uint216(lane));
+            if (
+                inTime && lane >> 224 == previous && _isSealed(lane)
+                    && digestOf(node, previous, leaves, manifest, salt) == digest_
+            ) {
+                _open(node, previous, leaves, manifest);
+                done = true;
+            }
+        }
+        if (epoch == now_) {
+            uint256 lane = _lanes[node][epoch % RING];
+            if (lane >> 224 != epoch && !_isSealed(lane)) {
+                _seal(node, epoch, digest);
+                done = true;
+            }
+        }
+        if (!done) revert NothingToTurn(node, epoch);
+    }
+
+    function _seal(NodeId node, uint32 epoch, bytes27 digest) private {
+        _lanes[node][epoch % RING] = uint256(epoch) << 224 | uint216(digest);
+        emit Committed(node, epoch);
+    }
+
+    function _open(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest) private {
+        bytes32 root = Trees.batchRoot(_leafHashes(leaves));
+        uint256 delay = _epoch() - epoch;
+        _lanes[node][epoch % RING] = uint256(epoch) << 224 | delay << 216 | uint216(bytes27(root));
+        emit Revealed(node, epoch, leaves, manifest);
+    }
+
+    /// @dev Checks that the leaves ascend strictly by (job, shard), so that nobody sells two answers to one question.
+    function _leafHashes(bytes calldata leaves) private pure returns (bytes32[] memory hashes) {
+        uint256 count = leaves.length / Trees.LEAF_BYTES;
+        if (count * Trees.LEAF_BYTES != leaves.length) revert BadLeaves(leaves.length);
+        if (count > MAX_LEAVES) revert TooManyLeaves(MAX_LEAVES, count);
+        hashes = new bytes32[](count);
+        uint256 next; // lowest key allowed
+        unchecked {
+            for (uint256 i; i < count; ++i) {
+                uint256 offset = i * Trees.LEAF_BYTES;
+                uint256 key = uint96(bytes12(leaves[offset:]));
+                if (key < next) revert LeavesNotAscending(i);
+                next = key + 1;
+                hashes[i] = Trees.batchLeaf(key, bytes32(leaves[offset + 12:]));
+            }
+        }
+    }
+
+    // --- faults ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ICommitLedger
+    function reportUnrevealed(NodeId node, uint32 epoch) external {
+        uint256 lane = _lanes[node][epoch % RING];
+        if (lane >> 224 != epoch) revert NotSealed(node, epoch);
+        if ((lane >> 216) & UNREVEALED != 0) revert AlreadyPunished(node, epoch);
+        if (!_isSealed(lane)) revert NotSealed(node, epoch);
+        uint256 now_ = _epoch();
+        if (now_ <= uint256(epoch) + REVEAL_GRACE) revert GraceNotOver(epoch + REVEAL_GRACE, uint32(now_));
+        _lanes[node][epoch % RING] = lane | UNREVEALED << 216;
+        emit UnrevealedReported(node, epoch, msg.sender);
+        registry.slash(node, UNREVEALED_BPS, msg.sender, false);
+    }
+
+    /// @inheritdoc ICommitLedger
+    function markAbsent(NodeId node, uint32 epoch) external {
+        if (msg.sender != registry.market()) revert NotMarket(msg.sender);
+        uint256 lane = _lanes[node][epoch % RING];
+        if (lane >> 224 == epoch && (lane >> 216) & ABSENT != 0) revert AlreadyPunished(node, epoch);
+        if (lane >> 224 >= epoch) revert NotAbsent(node, epoch, uint32(lane >> 224));
+        // The older fault must be reported first, or its evidence would be lost here.
+        if (_isSealed(lane)) revert LaneSealed(node, uint32(lane >> 224));
+        _lanes[node][epoch % RING] = uint256(epoch) << 224 | ABSENT << 216;
+        emit AbsentMarked(node, epoch);
+    }
+
+    // --- registry -------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ICommitLedger
+    function bind(address key, NodeId node) external {
+        if (msg.sender != address(registry)) revert NotRegistry(msg.sender);
+        nodeOf[key] = node;
+    }
+
+    // --- views ----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ICommitLedger
+    function lanes(bytes calldata pairs) external view returns (uint256[] memory words) {
+        uint256 count = pairs.length >> 3;
+        words = new uint256[](count);
+        unchecked {
+            for (uint256 i; i < count; ++i) {
+                uint256 pair = uint64(bytes8(pairs[i << 3:]));
+                words[i] = _lanes[NodeId.wrap(uint32(pair >> 32))][uint32(pair) % RING];
+            }
+        }
+    }
+
+    /// @inheritdoc ICommitLedger
+    function digestOf(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt)
+        public
+        view
+        returns (bytes27)
+    {
+        return bytes27(
+            keccak256(
+                abi.encode(TYPE, block.chainid, address(this), node, epoch, keccak256(leaves), manifest, salt)
+            )
+        );
+    }
+
+    /// @inheritdoc ICommitLedger
+    function seedOf(uint32 epoch) external view returns (bytes32) {
+        Seed storage slot = _seeds[epoch % RING];
+        if (slot.epoch != epoch) revert SeedUnknown(epoch);
+        return slot.value;
+    }
+
+    function _caller() private view returns (NodeId node) {
+        node = nodeOf[msg.sender];
+        if (NodeId.unwrap(node) == 0) revert NotANode(msg.sender);
+    }
+
+    function _isSealed(uint256 lane) private pure returns (bool) {
+        return lane != 0 && (lane >> 216) & type(uint8).max == SEALED;
+    }
+}

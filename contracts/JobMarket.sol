@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {JobId, NodeId, ShardStatus} from "./interfaces/Types.sol";
+import {ICommitLedger} from "./interfaces/ICommitLedger.sol";
+import {IJobMarket} from "./interfaces/IJobMarket.sol";
+import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {Epochs} from "./libraries/Epochs.sol";
+import {JobWord} from "./libraries/JobWord.sol";
+import {Sortition} from "./libraries/Sortition.sol";
+import {Trees} from "./libraries/Trees.sol";
+import {Clock} from "./Clock.sol";
+import {Earnings} from "./market/Earnings.sol";
+import {JobBook} from "./market/JobBook.sol";
+import {Settling} from "./market/Settling.sol";
+
+/// @title JobMarket
+/// @notice Jobs, escrow, settlements and pay; every promise is in IJobMarket. Earnings, jobs and `settle` are in the
+/// contracts it is made of; here is what happens to a settled shard: claims, absences, verification, status.
+contract JobMarket is Settling {
+    using JobWord for uint256;
+
+    struct Params {
+        uint32 settleGrace;
+        uint32 reportEpochs;
+        uint16 settleFeeBps;
+        uint16 absentBps;
+    }
+
+    /// @inheritdoc IJobMarket
+    uint16 public immutable override ABSENT_BPS;
+
+    /// @dev Slots paid by `claim`: 16 bits a shard, 16 shards to a word; only claims write here.
+    mapping(JobId job => mapping(uint256 group => uint256)) private _claimed;
+
+    constructor(
+        address authority,
+        INodeRegistry registry_,
+        ICommitLedger ledger_,
+        address paymentToken_,
+        address court_,
+        Params memory params
+    )
+        AccessManaged(authority)
+        Clock(registry_.EPOCH_BLOCKS(), registry_.RING(), registry_.LEAD())
+        Earnings(registry_, paymentToken_)
+        JobBook(court_, params.settleGrace, params.reportEpochs, params.settleFeeBps)
+        Settling(ledger_)
+    {
+        checkRange("ABSENT_BPS", 1, 1_000, params.absentBps);
+        ABSENT_BPS = params.absentBps;
+        // The longest plain job must fit the ring, or nothing could be posted.
+        checkRange(
+            "RING", Epochs.lifeOf(1, 1, params.settleGrace, 0, params.reportEpochs) + 1, type(uint32).max, RING
+        );
+    }
+
+    // --- claim and report -----------------------------------------------------------------------------------------
+
+    /// @inheritdoc IJobMarket
+    function claim(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot, bytes calldata opening) external {
+        Job storage stored = _known(job);
+        uint256 word = stored.word;
+        _requireClaimable(job, word, shard, receipt);
+        (NodeId node, uint256 commitEpoch) = _member(job, word, shard, receipt, slot);
+        uint256 bit = 1 << ((shard & 15) * 16 + slot);
+        uint256 claimed = _claimed[job][shard >> 4];
+        if (receipt.paidSlots >> slot & 1 != 0 || claimed & bit != 0) revert SlotPaid(job, shard, slot);
+        _requireMatch(uint256(NodeId.unwrap(node)) << 32 | commitEpoch, _key(job, shard), receipt.resultRoot, opening);
+
+        uint256 pay = word.taskPrice() * word.tasksIn(shard);
+        _claimed[job][shard >> 4] = claimed | bit;
+        stored.held -= uint88(pay);
+        _credit(node, pay, 0);
+        emit Claimed(job, shard, node, slot, pay);
+    }
+
+    /// @inheritdoc IJobMarket
+    function reportAbsent(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot) external {
+        if (_settledAt(job, shard, receipt) == 0) revert NotSettled(job, shard);
+        (NodeId node, uint256 commitEpoch) = _member(job, _jobs[job].word, shard, receipt, slot);
+        emit AbsentReported(job, shard, node, msg.sender);
+        ledger.markAbsent(node, uint32(commitEpoch));
+        registry.slash(node, ABSENT_BPS, msg.sender, true);
+    }
+
+    /// @dev Claims are open from when the shard is final, for `REPORT_EPOCHS`.
+    function _requireClaimable(JobId job, uint256 word, uint32 shard, Receipt calldata receipt) private view {
+        uint256 settledAt = _settledAt(job, shard, receipt);
+        if (settledAt == 0) revert NotSettled(job, shard);
+        if (!_isFinal(word, settledAt)) revert NotFinal(job, shard);
+        uint256 last = settledAt + word.appealEpochs() + REPORT_EPOCHS;
+        if (_epoch() > last) revert TooLate(job, shard, uint32(last), uint32(_epoch()));
+    }
+
+    /// @dev Node that was drawn for a slot of the settled attempt, and the epoch in which it had to commit.
+    function _member(JobId job, uint256 word, uint256 shard, Receipt calldata receipt, uint8 slot)
+        private
+        view
+        returns (NodeId node, uint256 commitEpoch)
+    {
+        if (slot >= word.committee()) revert SlotVoid(job, uint32(shard), slot);
+        uint256 start = _startOf(word, shard, receipt.attempt);
+        uint256[] memory draws = new uint256[](2);
+        draws[0] = uint256(ledger.seedOf(uint32(start)));
+        draws[1] = _drawWord(word, _key(job, shard), start);
+        uint256[] memory slots = registry.committees(draws);
+        node = NodeId.wrap(uint32(Sortition.slot(slots[0], slots[1], slot)));
+        if (NodeId.unwrap(node) == 0) revert SlotVoid(job, uint32(shard), slot);
+        commitEpoch = Epochs.commitOf(start, word.work());
+    }
+
+    /// @dev The node's batch of that epoch, opened in time, must hold this very answer.
+    function _requireMatch(uint256 pair, uint256 key, bytes32 resultRoot, bytes calldata opening) private view {
+        uint256 lane = ledger.lanes(abi.encodePacked(uint64(pair)))[0];
+        _requireOpen(pair, lane);
+        bytes32[] memory hashes = new bytes32[](1);
+        hashes[0] = Trees.batchLeaf(key, resultRoot);
+        uint256[] memory shown = new uint256[](1);
+        (bytes32 root, uint256 end) = _readOpening(opening, 0, hashes, shown, 0);
+        if (end != opening.length || shown[0] == 0) revert MalformedCall("opening", end);
+        _requireRoot(pair, lane, root);
+    }
+
+    // --- verify ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IJobMarket
+    function verifyTask(JobId job, uint32 task, TaskResult calldata result, TaskProof calldata proof)
+        external
+        view
+        returns (bool)
+    {
+        bytes32 leaf = Trees.taskLeaf(task, result.status, result.data.length, Trees.chunkRoot(result.data));
+        return _verify(job, task, leaf, proof.path, proof.receipt);
+    }
+
+    /// @inheritdoc IJobMarket
+    function verifyChunk(JobId job, uint32 task, uint32 chunkIndex, bytes calldata chunk, ChunkProof calldata proof)
+        external
+        view
+        returns (bool)
+    {
+        bytes32 chunkRoot = MerkleProof.processProofCalldata(proof.chunkPath, Trees.chunkLeaf(chunkIndex, chunk));
+        bytes32 leaf = Trees.taskLeaf(task, proof.status, proof.byteLength, chunkRoot);
+        return _verify(job, task, leaf, proof.taskPath, proof.receipt);
+    }
+
+    function _verify(JobId job, uint32 task, bytes32 leaf, bytes32[] calldata path, Receipt calldata receipt)
+        private
+        view
+        returns (bool)
+    {
+        uint256 word = _jobs[job].word;
+        if (word == 0 || task >= word.tasks()) return false;
+        if (!MerkleProof.verifyCalldata(path, receipt.resultRoot, leaf)) return false;
+        return _isFinal(word, _settledAt(job, uint32(task / word.shardSize()), receipt));
+    }
+
+    // --- status ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IJobMarket
+    function shardStatus(JobId job, uint32 shard) external view returns (ShardStatus) {
+        uint256 word = _jobs[job].word;
+        if (word == 0) return ShardStatus.NONE;
+        if (shard >= word.shards()) return ShardStatus.CANCELLED;
+        uint256 now_ = _epoch();
+        uint256 last = _lastOf(word, shard);
+        if (_isSettled(job, word, shard)) {
+            uint256 appealEpochs = word.appealEpochs();
+            return appealEpochs == 0 || now_ > last + appealEpochs ? ShardStatus.FINAL : ShardStatus.SETTLED;
+        }
+        uint256 first = _startOf(word, shard, 0);
+        if (now_ < first) return ShardStatus.SCHEDULED;
+        uint256 stride = Epochs.stride(word.work());
+        if ((now_ - first) / stride < word.maxAttempts()) {
+            uint256 phase = (now_ - first) % stride;
+            if (phase < word.work()) return ShardStatus.WORKING;
+            return phase == word.work() ? ShardStatus.REVEALING : ShardStatus.SETTLING;
+        }
+        return now_ <= last ? ShardStatus.SETTLEABLE : ShardStatus.EXPIRED;
+    }
+
+    /// @inheritdoc IJobMarket
+    function shardStatus(JobId job, uint32 shard, Receipt calldata receipt) external view returns (ShardStatus) {
+        uint256 settledAt = _settledAt(job, shard, receipt);
+        if (settledAt == 0) revert NotSettled(job, shard);
+        return _isFinal(_jobs[job].word, settledAt) ? ShardStatus.FINAL : ShardStatus.SETTLED;
+    }
+
+    /// @inheritdoc IJobMarket
+    function isSettled(JobId job, uint32 shard) external view returns (bool) {
+        uint256 word = _jobs[job].word;
+        return word != 0 && shard < word.shards() && _isSettled(job, word, shard);
+    }
+
+    /// @inheritdoc IJobMarket
+    function settlementEpoch(bytes32 root) external view returns (uint32) {
+        return uint32(_settlements[root]);
+    }
+
+    /// @dev Epoch in which the receipt's settlement was recorded, 0 if there is none.
+    function _settledAt(JobId job, uint256 shard, Receipt calldata receipt) private view returns (uint256) {
+        bytes32 leaf = Trees.settlementLeaf(
+            JobId.unwrap(job), shard, receipt.attempt, receipt.paidSlots, receipt.resultRoot
+        );
+        return _settlements[MerkleProof.processProofCalldata(receipt.path, leaf)];
+    }
+
+    /// @dev Derived: settled, and its appeal window over.
+    function _isFinal(uint256 word, uint256 settledAt) private view returns (bool) {
+        if (settledAt == 0) return false;
+        uint256 appealEpochs = word.appealEpochs();
+        return appealEpochs == 0 || _epoch() > settledAt + appealEpochs;
+    }
+
+    function _key(JobId job, uint256 shard) private pure returns (uint256) {
+        return uint256(JobId.unwrap(job)) << 32 | shard;
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {NodeId} from "../interfaces/Types.sol";
+import {IJobMarket} from "../interfaces/IJobMarket.sol";
+import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
+import {Payout} from "../libraries/Payout.sol";
+import {Clock} from "../Clock.sol";
+
+/// @title What the market owes: nodes by maturity, everybody else at once
+/// @dev A node has one word with two maturing buckets of `MATURITY = RING` epochs and one with what has matured.
+/// Every payment is pulled.
+abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    INodeRegistry public immutable registry;
+    /// @inheritdoc IJobMarket
+    address public immutable override paymentToken;
+
+    mapping(NodeId node => uint256) private _maturing;
+    mapping(NodeId node => uint256) private _matured;
+    mapping(address account => uint256) internal _owed;
+
+    constructor(INodeRegistry registry_, address paymentToken_) {
+        registry = registry_;
+        paymentToken = paymentToken_;
+    }
+
+    /// @inheritdoc IJobMarket
+    function withdraw(NodeId node) external nonReentrant returns (uint256 amount) {
+        _credit(node, 0, 0);
+        amount = _matured[node];
+        if (amount == 0) revert NothingToWithdraw();
+        _matured[node] = 0;
+        address operator = registry.operatorOf(node);
+        emit EarningsWithdrawn(node, operator, amount);
+        IERC20(paymentToken).safeTransfer(operator, amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function collect(address account) external nonReentrant returns (uint256 amount) {
+        amount = _owed[account];
+        if (amount == 0) revert NothingToWithdraw();
+        _owed[account] = 0;
+        emit Collected(account, amount);
+        IERC20(paymentToken).safeTransfer(account, amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function earningsOf(NodeId node) external view returns (uint256 matured, uint256 maturing) {
+        (uint256 word, uint256 rolled) = Payout.roll(_maturing[node], _bucket());
+        return (_matured[node] + rolled, Payout.maturing(word));
+    }
+
+    /// @inheritdoc IJobMarket
+    function owedTo(address account) external view returns (uint256) {
+        return _owed[account];
+    }
+
+    /// @dev Adds `atOnce` to what can be withdrawn and `later` to the current bucket, and rolls the buckets.
+    function _credit(NodeId node, uint256 atOnce, uint256 later) internal {
+        uint256 word = _maturing[node];
+        if (word != 0 || later != 0) {
+            (uint256 rolled, uint256 matured) = Payout.roll(word, _bucket());
+            atOnce += matured;
+            uint256 next = Payout.credit(rolled, later);
+            if (next != word) _maturing[node] = next;
+        }
+        if (atOnce != 0) _matured[node] += atOnce;
+    }
+
+    function _bucket() private view returns (uint256) {
+        return _epoch() / RING;
+    }
+
+    /// @dev Pulls exactly `amount` from the caller; tokens that take a fee or rebase are refused.
+    function _pull(uint256 amount) internal {
+        uint256 before = IERC20(paymentToken).balanceOf(address(this));
+        IERC20(paymentToken).safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = IERC20(paymentToken).balanceOf(address(this)) - before;
+        if (received != amount) revert WrongTransfer(amount, received);
+    }
+}

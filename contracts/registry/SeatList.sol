@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {NodeId, PoolId} from "../interfaces/Types.sol";
+import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
+import {Sortition} from "../libraries/Sortition.sol";
+import {Clock} from "../Clock.sol";
+import {Pauses} from "./Pauses.sol";
+
+/// @title Pools as lists of seats, and the draw over them
+/// @dev A draw of epoch `e` reads the list's length as of the end of `e - 1`, seat entries and pause intervals. Nothing
+/// it reads is overwritten while it is allowed (`RING - 2` epochs): an entry is dead, and may be reused, when its `until`
+/// lies more than `RING` epochs back.
+abstract contract SeatList is INodeRegistry, Clock {
+    struct Pool {
+        // slot 0: what a draw reads
+        uint32 length; // entries, holes included
+        uint32 grownAt; // counting epoch of the last change of length
+        uint32 nodes; // distinct nodes with a seat and not paused
+        uint96 seatStake;
+        uint64 floor;
+        // slot 1: what posts and operators read
+        uint96 maxShardPay;
+        uint8 maxSeatsPerNode;
+        bool open;
+        uint32 holeHead;
+        uint32 holeTail;
+    }
+
+    uint256 private constant OPEN = type(uint32).max;
+    /// @dev Most list entries looked at by one call that searches.
+    uint256 private constant SEARCH = 16;
+    /// @dev Most seats of a node: its indices share one word.
+    uint256 internal constant SEATS_LIMIT = 8;
+
+    mapping(PoolId pool => Pool) internal _pools;
+    /// @dev Two entries to a word, the even one on the left: `node32 | since32 | until32 | spare32`.
+    mapping(PoolId pool => uint256[1 << 31]) private _seats;
+    /// @dev Length checkpoints: `epoch % RING => lengthBefore32 | previousGrownAt32`, linked backwards from `grownAt`.
+    mapping(PoolId pool => uint256[1 << 16]) private _growth;
+    /// @dev Queue of ended seats, in the order in which they ended.
+    mapping(PoolId pool => mapping(uint32 position => uint32 seat)) private _holes;
+    mapping(NodeId node => uint256) internal _pauses;
+    /// @dev Seat indices of a node, `index + 1` in 32 bits each, newest lowest, so that zero means none.
+    mapping(NodeId node => uint256) internal _held;
+
+    // --- the draw -------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc INodeRegistry
+    function committees(uint256[] calldata draws) external view returns (uint256[] memory slots) {
+        slots = new uint256[](draws.length & ~uint256(1));
+        uint256 context = type(uint256).max;
+        uint256 length;
+        unchecked {
+            for (uint256 i; i < slots.length; i += 2) {
+                uint256 packed = draws[i + 1];
+                uint256 size = (packed >> 104) & type(uint8).max;
+                if (size == 0) continue;
+                uint256 next = (packed >> 112) & type(uint48).max;
+                if (next != context) {
+                    context = next;
+                    length = _lengthAt(PoolId.wrap(uint16(next)), next >> 16);
+                }
+                (slots[i], slots[i + 1]) = Sortition.draw(
+                    bytes32(draws[i]),
+                    packed >> 192,
+                    (packed >> 160) & type(uint32).max,
+                    size,
+                    length,
+                    context,
+                    _drawable
+                );
+            }
+        }
+    }
+
+    /// @inheritdoc INodeRegistry
+    function lengthAt(PoolId pool, uint32 epoch) external view returns (uint32) {
+        return uint32(_lengthAt(pool, epoch));
+    }
+
+    /// @inheritdoc INodeRegistry
+    function seatAt(PoolId pool, uint32 index) external view returns (NodeId node, uint32 since, uint32 until) {
+        uint256 entry = _seat(pool, index);
+        return (NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32));
+    }
+
+    /// @dev Node of a seat that is valid and not paused in the context's epoch, or 0. Context: `epoch << 16 | pool`.
+    function _drawable(uint256 context, uint256 index) private view returns (uint256 node) {
+        uint256 entry = _seat(PoolId.wrap(uint16(context)), index);
+        uint256 epoch = context >> 16;
+        node = entry >> 96;
+        if (node == 0 || epoch < ((entry >> 64) & OPEN) || epoch >= ((entry >> 32) & OPEN)) return 0;
+        if (Pauses.isPaused(_pauses[NodeId.wrap(uint32(node))], epoch)) return 0;
+    }
+
+    /// @dev Walks the checkpoints back from the newest change to the length as of the end of `epoch - 1`.
+    function _lengthAt(PoolId pool, uint256 epoch) private view returns (uint256 length) {
+        uint256 now_ = _epoch();
+        uint256 oldest = now_ + 2 > RING ? now_ + 2 - RING : 0;
+        if (epoch < oldest || epoch > now_ + 1) {
+            revert DrawOutOfRange(uint32(oldest), uint32(now_ + 1), uint32(epoch));
+        }
+        length = _pools[pool].length;
+        uint256 grownAt = _pools[pool].grownAt;
+        while (grownAt >= epoch && grownAt != 0) {
+            uint256 checkpoint = _growth[pool][grownAt % RING];
+            length = checkpoint >> 32;
+            grownAt = checkpoint & OPEN;
+        }
+    }
+
+    // --- changes of the list --------------------------------------------------------------------------------------
+
+    /// @dev Gives `node` one more seat: the oldest dead hole, or a new entry.
+    function _takeSeat(PoolId pool, NodeId node) internal {
+        uint256 counting = _countingEpoch();
+        (bool found, uint256 index) = _popHole(pool, counting);
+        if (!found) {
+            index = _pools[pool].length;
+            _resize(pool, counting, index + 1);
+        }
+        _beginSeat(pool, node, index, counting + 1);
+        _held[node] = _held[node] << 32 | (index + 1);
+    }
+
+    /// @dev Ends the node's newest seat.
+    function _endSeat(PoolId pool, NodeId node) internal {
+        uint256 held = _held[node];
+        _endEntry(pool, node, (held & OPEN) - 1, _countingEpoch() + 1);
+        _held[node] = held >> 32;
+    }
+
+    /// @inheritdoc INodeRegistry
+    function relocate(PoolId pool) external {
+        uint256 counting = _countingEpoch();
+        uint256 length = _pools[pool].length;
+        uint256 shortened = length;
+        for (uint256 i; i < SEARCH && shortened > 0 && _isDead(_seat(pool, shortened - 1), counting); ++i) {
+            --shortened;
+        }
+        if (shortened != length) return _resize(pool, counting, shortened);
+
+        (bool live, uint256 from) = _lastLive(pool, length);
+        (bool found, uint256 to) = _popHole(pool, counting);
+        if (!live || !found || to >= from) revert NothingToRelocate(pool);
+        NodeId node = NodeId.wrap(uint32(_seat(pool, from) >> 96));
+        _endEntry(pool, node, from, counting + 1);
+        _beginSeat(pool, node, to, counting + 1);
+        uint256 held = _held[node];
+        for (uint256 shift; shift < 256; shift += 32) {
+            if ((held >> shift) & OPEN == from + 1) held = held ^ ((from + 1) ^ (to + 1)) << shift;
+        }
+        _held[node] = held;
+    }
+
+    function _lastLive(PoolId pool, uint256 length) private view returns (bool, uint256) {
+        for (uint256 i = 1; i <= SEARCH && i <= length; ++i) {
+            if ((_seat(pool, length - i) >> 32) & OPEN == OPEN) return (true, length - i);
+        }
+        return (false, 0);
+    }
+
+    /// @dev Takes the oldest hole if it is dead. Stale positions (refilled, or beyond a shortened list) are dropped.
+    function _popHole(PoolId pool, uint256 counting) private returns (bool found, uint256 index) {
+        uint32 head = _pools[pool].holeHead;
+        uint32 tail = _pools[pool].holeTail;
+        for (uint256 i; i < SEARCH && head != tail && !found; ++i) {
+            index = _holes[pool][head];
+            if (index < _pools[pool].length) {
+                uint256 entry = _seat(pool, index);
+                found = _isDead(entry, counting);
+                if (!found && (entry >> 32) & OPEN != OPEN) break;
+            }
+            delete _holes[pool][head++];
+        }
+        _pools[pool].holeHead = head;
+    }
+
+    function _beginSeat(PoolId pool, NodeId node, uint256 index, uint256 since) private {
+        _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32);
+        emit SeatTaken(pool, node, uint32(index), uint32(since));
+    }
+
+    function _endEntry(PoolId pool, NodeId node, uint256 index, uint256 until) private {
+        uint256 entry = _seat(pool, index);
+        _setSeat(pool, index, (entry & ~(OPEN << 32)) | until << 32);
+        _holes[pool][_pools[pool].holeTail++] = uint32(index);
+        emit SeatEnded(pool, node, uint32(index), uint32(until));
+    }
+
+    function _resize(PoolId pool, uint256 counting, uint256 length) private {
+        Pool storage p = _pools[pool];
+        if (p.grownAt != counting) {
+            _growth[pool][counting % RING] = uint256(p.length) << 32 | p.grownAt;
+            p.grownAt = uint32(counting);
+        }
+        p.length = uint32(length);
+        emit ListResized(pool, uint32(length), uint32(counting + 1));
+    }
+
+    // --- entries --------------------------------------------------------------------------------------------------
+
+    /// @dev Dead: ended so long ago that no draw that is still allowed can find it valid.
+    function _isDead(uint256 entry, uint256 counting) private view returns (bool) {
+        uint256 until = (entry >> 32) & OPEN;
+        return until != OPEN && until + RING < counting;
+    }
+
+    /// @dev `node32 | since32 | until32 | spare32` in the low 128 bits.
+    function _seat(PoolId pool, uint256 index) private view returns (uint256) {
+        unchecked {
+            uint256 word = _seats[pool][index >> 1];
+            return index & 1 == 0 ? word >> 128 : word & type(uint128).max;
+        }
+    }
+
+    function _setSeat(PoolId pool, uint256 index, uint256 entry) private {
+        uint256 word = _seats[pool][index >> 1];
+        _seats[pool][index >> 1] = index & 1 == 0
+            ? (word & type(uint128).max) | entry << 128
+            : (word >> 128 << 128) | entry;
+    }
+}
