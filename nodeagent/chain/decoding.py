@@ -44,18 +44,24 @@ from nodeagent.protocol.types import Epoch, JobId, NodeId, PoolId, Shard
 
 
 class _Log:
-    """Topics (without the first) and data of one log as words."""
+    """Topics and data of one log as words. Topic 0 is the first indexed argument."""
 
-    __slots__ = ("at", "data", "topics")
+    __slots__ = ("at", "data")
 
-    def __init__(self, at: At, topics: list[bytes], data: bytes) -> None:
-        self.at, self.topics, self.data = at, topics, data
+    def __init__(self, at: At) -> None:
+        self.at, self.data = at, at.data
+
+    def topic32(self, index: int) -> bytes:
+        word = self.at.topics[32 * index + 32 : 32 * index + 64]
+        if len(word) != 32:
+            raise ValueError(f"log has {len(self.at.topics) // 32} topics, topic {index + 1} is missing")
+        return word
 
     def topic(self, index: int) -> int:
-        return int.from_bytes(self.topics[index], "big")
+        return int.from_bytes(self.topic32(index), "big")
 
     def address(self, index: int) -> str:
-        return "0x" + self.topics[index][12:].hex()
+        return "0x" + self.topic32(index)[12:].hex()
 
     def word(self, index: int) -> int:
         return int.from_bytes(self.bytes32(index), "big")
@@ -135,7 +141,7 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
     "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),
     "JobClosed(uint64,uint256)": lambda e: JobClosed(e.at, JobId(e.topic(0)), e.word(0)),
     "Settled(bytes32,uint32,address,uint256,bytes)": lambda e: Settled(
-        e.at, e.topics[0], Epoch(e.topic(1)), e.address(2), e.word(0), parse_settled(e.tail(1))
+        e.at, e.topic32(0), Epoch(e.topic(1)), e.address(2), e.word(0), parse_settled(e.tail(1))
     ),
     "Claimed(uint64,uint32,uint32,uint8,uint256)": lambda e: Claimed(
         e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.word(0), e.word(1)
@@ -154,9 +160,12 @@ TOPIC_OF: dict[str, bytes] = {s.split("(")[0]: keccak(s.encode()) for s in _DECO
 
 def decode_log(raw: dict[str, Any]) -> Event | None:
     """One entry of ``eth_getLogs``. None for an event this package has no use for."""
-    topics = raw["topics"]
-    decoder = TOPICS.get(to_bytes(topics[0])) if topics else None
-    if decoder is None:
-        return None
-    at = At(int(raw["blockNumber"], 16), int(raw["logIndex"], 16), raw["transactionHash"])
-    return decoder(_Log(at, [to_bytes(t) for t in topics[1:]], to_bytes(raw["data"])))
+    topics = b"".join(to_bytes(topic) for topic in raw["topics"])
+    at = At(int(raw["blockNumber"], 16), int(raw["logIndex"], 16), raw["transactionHash"], topics, to_bytes(raw["data"]))
+    return decode_at(at)
+
+
+def decode_at(at: At) -> Event | None:
+    """The event in a log that was kept. None for an event this package has no use for."""
+    decoder = TOPICS.get(at.topics[:32])
+    return decoder(_Log(at)) if decoder else None

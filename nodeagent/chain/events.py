@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Shard
@@ -10,11 +10,16 @@ from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Sha
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where an event happened. ``index`` is the log's place in its block."""
+    """Where an event happened, and the log itself, so that it can be kept and decoded again.
+
+    ``index`` is the log's place in its block; ``topics`` are 32 bytes each, the first included.
+    """
 
     block: int
     index: int
     tx: str
+    topics: bytes = field(default=b"", repr=False, compare=False)
+    data: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
