@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/bin:$(PATH)
 export SOLCX_BINARY_PATH := $(CURDIR)/build/bin
 # Ape's downloads and caches of this checkout; `ape` typed by hand uses ~/.ape and its accounts.
 export APE_DATA_FOLDER ?= $(CURDIR)/build/ape

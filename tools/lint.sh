@@ -2,7 +2,7 @@
 # Linters, types and formats, and that nothing generated is stale. All run; any failure fails.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH
+export PATH=$PWD/.venv/bin:$PWD/build/bin:$PATH
 export SOLCX_BINARY_PATH=$PWD/build/bin APE_DATA_FOLDER=${APE_DATA_FOLDER:-$PWD/build/ape}
 
 failed=()

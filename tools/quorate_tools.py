@@ -9,9 +9,9 @@ import os
 
 
 def use(root: str) -> None:
-    """Name the compiler's folder in SOLCX_BINARY_PATH and put node_modules/.bin first on PATH."""
-    os.environ.setdefault("SOLCX_BINARY_PATH", os.path.join(root, "build", "bin"))
-    programs = os.path.join(root, "node_modules", ".bin")
+    """Name `build/bin` (solc, anvil, forge, cast) in SOLCX_BINARY_PATH and put it first on PATH."""
+    programs = os.path.join(root, "build", "bin")
+    os.environ.setdefault("SOLCX_BINARY_PATH", programs)
     path = os.environ.get("PATH", os.defpath)
     if programs not in path.split(os.pathsep):
         os.environ["PATH"] = programs + os.pathsep + path

@@ -132,11 +132,23 @@ make_node_modules() {
   echo "$wanted" >$stamp
 }
 
+# npm's wrappers around Foundry's programs lose the exit code (a failed `forge test` returns 0) and
+# leave the child behind when killed, so the programs themselves go on PATH.
+link_foundry() {
+  local tool binary
+  mkdir -p build/bin
+  for tool in forge cast anvil; do
+    binary=$(echo node_modules/@foundry-rs/$tool-*/bin/$tool)
+    [ -x "$binary" ] || die "npm installed no $tool for this platform ($(uname -sm)): Linux and macOS on x86-64 and arm64 are supported." \
+      "On one of those, delete node_modules and run the set-up again."
+    [ "$(readlink "build/bin/$tool" 2>/dev/null)" = "../../$binary" ] || ln -sfn "../../$binary" "build/bin/$tool"
+  done
+}
+
 make_solc() {
-  local stamp=build/bin/.stamp wanted
+  local stamp=build/bin/.solc-stamp wanted
   wanted=$(digest package-lock.json tools/install_solc.py "${QUORATE_SOLC:-auto}")
   done_before $stamp "$wanted" && [ -x "build/bin/solc-v$SOLC" ] && return
-  mkdir -p build/bin
   .venv/bin/python tools/install_solc.py --version "$SOLC" --source "${QUORATE_SOLC:-auto}"
   echo "$wanted" >$stamp
 }
@@ -149,4 +161,5 @@ make_env .venv requirements/dev.txt
 link_tools
 [ "${1:-all}" = toolkit ] || make_env .venv-base requirements/base-test.txt
 make_node_modules
+link_foundry
 make_solc

@@ -3,7 +3,7 @@
 # Each suite's skips are printed with their reasons and held against tools/allowed-skips.txt.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PATH=$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH
+export PATH=$PWD/.venv/bin:$PWD/build/bin:$PATH
 export SOLCX_BINARY_PATH=$PWD/build/bin APE_DATA_FOLDER=${APE_DATA_FOLDER:-$PWD/build/ape}
 REPORTS=build/reports
 mkdir -p $REPORTS
