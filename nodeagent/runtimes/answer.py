@@ -1,7 +1,8 @@
-"""From a shard to its answers: the order of checks here decides which status a bad question gets, so it is fixed.
+"""From a shard to its answers. The order of checks decides which status a bad question gets, so it is fixed.
 
-Model (structure, manifest, units), then the runtime's own opinion of the model, then inputs, then encodings, then
-one run per task. What is wrong with model or inputs as a whole is the answer of every task of the shard.
+Model (structure, manifest, units), then the runtime's own opinion of the model, then inputs, then
+encodings, then one run per task. What is wrong with model or inputs as a whole is the answer of every task
+of the shard.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ Emit = Callable[[Status, bytes, bool], None]
 """Called once per task in order: status, encoded answer, whether the runtime ran."""
 
 
-class Trap(Exception):
+class Trap(Exception):  # noqa: N818 - an outcome
     """The runtime refused, the way it would on every machine. The message is for people only."""
 
 
-class Oversize(Exception):
+class Oversize(Exception):  # noqa: N818 - an outcome
     """The outputs are larger than the manifest allows."""
 
 

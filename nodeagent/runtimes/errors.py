@@ -3,7 +3,7 @@
 ::
 
     Transient
-    └── Pass               no answer for this shard on this machine (too slow, out of memory, runtime not installed)
+    └── Pass               no answer on this machine (too slow, out of memory, not installed)
     JobFault
     ├── EncodingFault      bytes that are not tensor encoding 1
     ├── ModelFault         a model that cannot be an answerable question here

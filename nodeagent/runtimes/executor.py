@@ -1,7 +1,7 @@
 """The executor process: ``python -m nodeagent.runtimes.executor``.
 
-It alone parses models and inputs that came from strangers, and has neither key nor home nor inherited environment.
-One request at a time on stdin, events on stdout (see :mod:`.frames`); it ends when stdin does.
+It alone parses models and inputs that came from strangers, and has neither key nor home nor inherited
+environment. One request at a time on stdin, events on stdout (see :mod:`.frames`); it ends when stdin does.
 """
 
 from __future__ import annotations

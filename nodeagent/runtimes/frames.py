@@ -21,12 +21,12 @@ class FrameError(Exception):
     """The other side ended, broke the framing or sent more than the cap."""
 
 
-class FrameTimeout(Exception):
+class FrameTimeoutError(Exception):
     """The other side did not answer in time."""
 
 
 def write_frame(fd: int, header: Mapping[str, Any], payload: Sequence[bytes | memoryview] = ()) -> None:
-    """Write one frame; a list of payload parts avoids joining large tensors. Raises FrameError when the pipe is closed."""
+    """Write one frame; payload parts spare joining large tensors. Raises FrameError on a closed pipe."""
     size = sum(len(part) for part in payload)
     text = json.dumps({**header, "payload": size} if size else dict(header), separators=(",", ":")).encode()
     if len(text) > MAX_HEADER:
@@ -45,7 +45,7 @@ def read_frame(
     """Read one frame, or None at a clean end of the pipe.
 
     ``deadline`` is on ``time.monotonic``; ``watch`` is a descriptor whose hang-up ends the wait.
-    Raises FrameError (cap, bad JSON, short read, hang-up) and FrameTimeout.
+    Raises FrameError (cap, bad JSON, short read, hang-up) and FrameTimeoutError.
     """
     head = _read_exact(fd, 4, deadline, watch, eof_ok=True)
     if head is None:
@@ -93,6 +93,6 @@ def _wait(fd: int, deadline: float | None, watch: int | None) -> None:
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
     ready = dict(poll.poll(left))
     if not ready:
-        raise FrameTimeout
+        raise FrameTimeoutError
     if watch is not None and ready.get(watch) and not ready.get(fd):
         raise FrameError("the pipe's owner ended")

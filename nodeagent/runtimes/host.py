@@ -1,7 +1,7 @@
 """The key process's side: starts the executor, hands it shards, takes its answers, ends it when it must.
 
-Nothing here imports a model library or reads a model or an inputs file; what comes back over the pipe is checked
-for form, because the executor has touched bytes from strangers.
+Nothing here imports a model library or reads a model or an inputs file; what comes back over the pipe is
+checked for form, because the executor has touched bytes from strangers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from . import identity
 from .errors import Pass
-from .frames import FrameError, FrameTimeout, read_frame, write_frame
+from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
 from .launch import end, launch
 from .types import ExecutorLimits, ModelFacts, ShardSpec, Status, TaskResult, TensorSpec, ValueFacts
 
@@ -34,8 +34,8 @@ _SLACK_S = 5.0
 class Executor:
     """One executor process, started on first use and again after it was lost. Safe to share between threads.
 
-    ``runtimes_dir`` is what :func:`nodeagent.runtimes.install.install` filled; ``scratch`` becomes the child's
-    working directory and must be its own; ``worker_argv`` replaces the executor's command line.
+    ``runtimes_dir`` is what :func:`nodeagent.runtimes.install.install` filled; ``scratch`` becomes the
+    child's working directory and must be its own; ``worker_argv`` replaces the executor's command line.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class Executor:
     def start(self) -> None:
         """Start the executor unless it runs. Raises Pass when it does not come up."""
         with self._lock:
-            if self._child is not None and self._child.poll() is None:
-                if time.monotonic() - self._started < self._limits.cpu_s / 2:
-                    return
+            fresh = time.monotonic() - self._started < self._limits.cpu_s / 2
+            if self._child is not None and self._child.poll() is None and fresh:
+                return
             self.close()
             self._scratch.mkdir(parents=True, exist_ok=True)
             self._started = time.monotonic()
@@ -105,8 +105,8 @@ class Executor:
     ) -> list[TaskResult]:
         """Answers of all tasks of the shard, in order.
 
-        ``seconds`` bounds the whole shard on the wall clock. Raises Pass when this machine has no answer: too slow,
-        out of memory, runtime missing, process lost. The next call starts afresh.
+        ``seconds`` bounds the whole shard on the wall clock. Raises Pass when this machine has no answer:
+        too slow, out of memory, runtime missing, process lost. The next call starts afresh.
         """
         with self._lock:
             self.start()
@@ -127,7 +127,11 @@ class Executor:
             return results
 
     def inspect(
-        self, model_path: Path, shapes: Mapping[str, Sequence[int]] | None = None, *, runtime: str | None = None
+        self,
+        model_path: Path,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        *,
+        runtime: str | None = None,
     ) -> ModelFacts:
         """What a model takes, gives and costs; ``shapes`` are per task, by input name.
 
@@ -144,7 +148,8 @@ class Executor:
                 raise self._lost("it answered out of form") from error
 
     def _send(self, header: Mapping[str, Any]) -> None:
-        assert self._child is not None and self._child.stdin is not None
+        if self._child is None or self._child.stdin is None:
+            raise Pass("the executor was stopped")
         try:
             write_frame(self._child.stdin.fileno(), header)
         except FrameError as error:
@@ -160,7 +165,7 @@ class Executor:
         deadline = now + patience if finish is None else min(now + patience, finish)
         try:
             frame = read_frame(child.stdout.fileno(), cap, deadline=deadline)
-        except FrameTimeout as error:
+        except FrameTimeoutError as error:
             raise self._lost("it took too long") from error
         except (FrameError, ValueError, OSError) as error:
             raise self._lost(f"its pipe broke: {error}") from error

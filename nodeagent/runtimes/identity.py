@@ -1,7 +1,8 @@
 """What a runtime *is*: a 32-byte id over everything that decides an answer, and nothing else.
 
-``sha256`` of one canonical JSON document: the files by relative path and digest, and the settings. Node's version,
-this machine and where things are installed are not part of it; in trials they did not change a bit.
+``sha256`` of one canonical JSON document: the files by relative path and digest, and the settings. Node's
+version, this machine and where things are installed are not part of it; in trials they did not change a
+bit.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def home(runtimes_dir: Path) -> Path:
 
 
 def mismatches(runtimes_dir: Path) -> list[str]:
-    """Names of the canonical runtime's files that are missing or have other bytes than this release expects."""
+    """Names of the canonical runtime's files that are missing or differ from this release's."""
     place = home(runtimes_dir)
     wanted: dict[str, str] = expected()["files"]
     return [name for name, digest in wanted.items() if not (place / name).is_file() or _digest(place / name) != digest]

@@ -1,9 +1,9 @@
 """A shard's inputs: one ``.npz`` of plain little-endian C-order arrays, read strictly and within byte limits.
 
-The reader accepts a fixed subset of zip and npy, namely what ``numpy.savez``, ``numpy.savez_compressed`` and
-:func:`write_inputs` produce, so every node takes or refuses the same bytes whatever its Python or numpy release.
-No pickle, no data descriptors, no comments, no gaps, members stored or deflated; sizes are checked against the
-declared ones before anything is inflated.
+The reader accepts a fixed subset of zip and npy, namely what ``numpy.savez``, ``numpy.savez_compressed``
+and :func:`write_inputs` produce, so every node takes or refuses the same bytes whatever its Python or numpy
+release. No pickle, no data descriptors, no comments, no gaps, members stored or deflated; sizes are checked
+against the declared ones before anything is inflated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _STORED, _DEFLATED = 0, 8
 _WIDE = 0xFFFFFFFF
 MAX_MEMBERS = 64
 _HEADER = re.compile(
-    rb"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (True|False), 'shape': \(((?:\d{1,12}, ?)*\d{0,12},?)\), \} *\n"
+    rb"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:\d{1,12}, ?)*\d{0,12},?)\), \} *\n"
 )
 _KINDS = frozenset("fiub")
 
@@ -65,7 +66,7 @@ def read_inputs(data: bytes, specs: Sequence[TensorSpec], count: int, max_bytes:
 
 
 def write_inputs(path: Path, arrays: Mapping[str, Array], *, compress: bool = False) -> None:
-    """Write arrays in the one form all readers take: sorted names, fixed timestamps, little-endian, C order."""
+    """Write arrays in the form every reader takes: sorted names, fixed times, little-endian, C order."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
             array = np.asarray(arrays[name])
@@ -73,7 +74,7 @@ def write_inputs(path: Path, arrays: Mapping[str, Array], *, compress: bool = Fa
                 raise InputFault(f"input {name} has dtype {array.dtype}; only numbers and bools can be posted")
             plain = np.ascontiguousarray(array, dtype=dtype_of(array.dtype.name)).reshape(array.shape)
             buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
+            np.save(buffer, plain, allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             info.compress_type = archive.compression
             archive.writestr(info, buffer.getvalue())

@@ -1,7 +1,8 @@
 """Brings the canonical runtime's files onto this machine and proves that they compute what they should.
 
-``npm ci`` from the lock inside this package verifies every archive against its committed hash and runs no scripts;
-of what it unpacks only the two files that are loaded are kept, and those are checked once more by their own hash.
+``npm ci`` from the lock inside this package verifies every archive against its committed hash and runs no
+scripts; of what it unpacks only the two files that are loaded are kept, and those are checked once more by
+their own hash.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _verify(dest: Path) -> None:
     if wrong:
         raise RuntimeDamaged(
             f"runtime {CANONICAL} in {os.fspath(dest)} has missing or altered files: {', '.join(wrong)}",
-            hint="install it again: quorate-node init",
+            hint="install it again: nodeagent init",
         )
 
 

@@ -16,7 +16,7 @@ _PACKAGES = Path(__file__).resolve().parents[2]
 
 
 def environment(scratch: Path, path: str | None = None) -> dict[str, str]:
-    """The child's whole environment: nothing is inherited, so no key, token, home or proxy can leak into it."""
+    """The child's whole environment: nothing inherited, so no key, token, home or proxy leaks."""
     return {
         "HOME": str(scratch),
         "LANG": "C.UTF-8",
@@ -30,10 +30,12 @@ def environment(scratch: Path, path: str | None = None) -> dict[str, str]:
 
 
 def launch(argv: Sequence[str], limits: ExecutorLimits, scratch: Path) -> subprocess.Popen[bytes]:
-    """Start ``argv`` in its own session and process group, with pipes, a clean environment and resource limits.
+    """Start ``argv`` in its own session and process group, with pipes, a clean environment and resource
+    limits.
 
-    Limits are set on the new process before a byte is sent to it, so it cannot have used untrusted data without
-    them; its children inherit them. Where the system has no ``prlimit`` only the wall-clock kill binds.
+    Limits are set on the new process before a byte is sent to it, so it cannot have used untrusted data
+    without them; its children inherit them. Where the system has no ``prlimit`` only the wall-clock kill
+    binds.
     """
     child = subprocess.Popen(
         list(argv),

@@ -1,7 +1,7 @@
 """Reads an ONNX model that nobody vouches for, and decides whether it is an answerable question.
 
-Runs in the executor process only. Every refusal is a :class:`ModelFault` and depends on the bytes, the manifest and
-the pinned ``onnx`` release alone, so every node refuses the same models.
+Runs in the executor process only. Every refusal is a :class:`ModelFault` and depends on the bytes, the
+manifest and the pinned ``onnx`` release alone, so every node refuses the same models.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REFUSED = (
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One input as it is fed: dtype name, dims of one run, and whether dims start with a batch axis of one."""
+    """One input as it is fed: dtype name, dims of one run, whether they start with a batch axis of one."""
 
     name: str
     dtype: str
@@ -44,7 +44,8 @@ class Feed:
 class Plan:
     """A model bound to its manifest: what to feed, what to fetch and what one task costs.
 
-    ``dtypes`` has the outputs' dtype names, None where tensor encoding 1 has none; ``shapes`` are the static ones.
+    ``dtypes`` has the outputs' dtype names, None where tensor encoding 1 has none; ``shapes`` are the
+    static ones.
     """
 
     feeds: tuple[Feed, ...]
@@ -82,7 +83,7 @@ def opset(model: ModelProto) -> int:
     versions = [item.version for item in model.opset_import if item.domain in _DOMAINS]
     if len(versions) != 1 or versions[0] not in OPSETS:
         raise ModelFault(f"the model imports ai.onnx opsets {versions}, expected one of {OPSETS[0]}..{OPSETS[-1]}")
-    return versions[0]
+    return int(versions[0])
 
 
 def plan(model: ModelProto, inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> Plan:
@@ -114,7 +115,7 @@ def count_units(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> int
 
 
 def inspect(data: bytes, digest: bytes, shapes: Mapping[str, tuple[int, ...]] | None) -> ModelFacts:
-    """Facts for a requester. ``shapes`` are per task; without them the declared ones minus a leading batch axis."""
+    """Facts for a requester; ``shapes`` are per task, by default the declared ones minus a batch axis."""
     facts = ModelFacts(digest, (), (), (), 0, 0, 0, ())
     try:
         model = load(data)
@@ -235,5 +236,3 @@ def _dims(item: ValueInfoProto) -> tuple[int | None, ...]:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:300]
-
-

@@ -1,8 +1,8 @@
 """Drives the Node process that computes canonical answers, from inside the executor.
 
-A reply is an answer, a deterministic complaint of onnxruntime (``Trap``), or the machine's trouble (``Pass``).
-Only complaints that carry onnxruntime's own error code count as deterministic; anything about memory, and whatever
-is thrown by the WebAssembly engine itself, does not, and ends the worker.
+A reply is an answer, a deterministic complaint of onnxruntime (``Trap``), or the machine's trouble
+(``Pass``). Only complaints that carry onnxruntime's own error code count as deterministic; anything about
+memory, and whatever is thrown by the WebAssembly engine itself, does not, and ends the worker.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from .answer import Oversize, Trap
 from .errors import Pass
-from .frames import FrameError, FrameTimeout, read_frame, write_frame
+from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
 from .model import Plan
 from .tensors import Array, dtype_of
 
@@ -67,7 +67,11 @@ class NodeWorker:
         self.close()
         try:
             self._child = subprocess.Popen(
-                self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+                self._argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
             )
         except OSError as error:
             raise Pass(f"Node cannot be started: {error.strerror}") from error
@@ -89,7 +93,13 @@ class NodeWorker:
             {"name": feed.name, "type": feed.dtype, "dims": list(feed.dims), "size": len(raw)}
             for feed, raw in zip(plan.feeds, payload, strict=True)
         ]
-        header = {"op": "run", "digest": digest, "feeds": described, "fetches": plan.fetches, "max": max_bytes}
+        header = {
+            "op": "run",
+            "digest": digest,
+            "feeds": described,
+            "fetches": plan.fetches,
+            "max": max_bytes,
+        }
         reply, data = self._ask(header, payload, seconds, "run a task")
         if "oversize" in reply:
             raise Oversize
@@ -126,11 +136,12 @@ class NodeWorker:
         return reply, data
 
     def _read(self, seconds: float, what: str) -> tuple[dict[str, Any], bytes]:
-        assert self._child is not None and self._child.stdout is not None
+        if self._child is None or self._child.stdout is None:
+            raise Pass("the Node worker is not running")
         deadline = time.monotonic() + seconds
         try:
             frame = read_frame(self._child.stdout.fileno(), _REPLY_CAP, deadline=deadline, watch=self._watch)
-        except FrameTimeout as error:
+        except FrameTimeoutError as error:
             self.close()
             raise Pass(f"the Node worker took more than {seconds:g} s to {what}") from error
         except FrameError as error:

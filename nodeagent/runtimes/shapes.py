@@ -1,8 +1,9 @@
 """Static shapes and multiply-accumulates of a graph, node by node, without running it.
 
-Every value's shape must follow from the task's input shapes alone; what depends on data is refused. Small integer
-tensors that only describe shapes are computed ahead (:data:`operators.FOLDED`), so exported models that reshape by
-``Shape → Gather → Concat`` are fine. Bounds keep a few bytes of model from declaring gigabytes of work space.
+Every value's shape must follow from the task's input shapes alone; what depends on data is refused. Small
+integer tensors that only describe shapes are computed ahead (:data:`operators.FOLDED`), so exported models
+that reshape by ``Shape → Gather → Concat`` are fine. Bounds keep a few bytes of model from declaring
+gigabytes of work space.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ class Walk:
         self.total += size
         if size > MAX_VALUE_BYTES or self.total > MAX_TOTAL_BYTES or len(value.shape) > MAX_RANK:
             raise ModelFault(
-                f"value {name!r} of shape {value.shape} passes the work space of {MAX_VALUE_BYTES} bytes a value, "
-                f"{MAX_TOTAL_BYTES} in all, {MAX_RANK} dimensions"
+                f"value {name!r} of shape {value.shape} passes the work space of {MAX_RANK} dimensions, "
+                f"{MAX_VALUE_BYTES} bytes a value and {MAX_TOTAL_BYTES} in all"
             )
         own.add(name)
         local[name] = value
@@ -149,7 +150,7 @@ class Walk:
         if any(math.prod(value.shape) > MAX_FOLDED for value in inferred):
             return inferred
         feeds = {name: numpy_helper.to_array(c) for name, c in zip(node.input, consts, strict=True) if c is not None}
-        arrays = ReferenceEvaluator(node, opsets={"": self.opset}).run(None, feeds)
+        arrays: Any = ReferenceEvaluator(node, opsets={"": self.opset}).run(None, feeds)
         outs = [constant(numpy_helper.from_array(array)) for array in arrays]
         if inferred and [(v.elem, v.shape) for v in outs] != [(v.elem, v.shape) for v in inferred]:
             return inferred

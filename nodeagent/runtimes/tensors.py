@@ -1,8 +1,9 @@
 """Tensor encoding 1: the bytes of a task's answer. Pure; equal tensors have equal bytes on every machine.
 
-For each output in declared order: ``dtype u8 | ndim u8 | dims ndim x u32 BE | elements, little-endian, C order``.
-Dtype codes are ONNX TensorProto numbers. A string element is ``u32 BE length | UTF-8``; a bool is one byte 0 or 1;
-every NaN has one bit pattern. Names are not part of the answer: the manifest fixes the order.
+For each output in declared order: ``dtype u8 | ndim u8 | dims ndim x u32 BE | elements, little-endian, C
+order``. Dtype codes are ONNX TensorProto numbers. A string element is ``u32 BE length | UTF-8``; a bool is
+one byte 0 or 1; every NaN has one bit pattern. Names are not part of the answer: the manifest fixes the
+order.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 
 def encode_outputs(arrays: Sequence[Array]) -> bytes:
-    """Encode arrays (numeric, bool, or object/str arrays of ``str``); any shape. Raises EncodingFault for other dtypes."""
+    """Encode numeric, bool or string arrays of any shape. Raises EncodingFault for other dtypes."""
     return b"".join(_encode(np.asarray(array)) for array in arrays)
 
 
 def decode_outputs(data: bytes) -> list[Array]:
-    """Inverse of :func:`encode_outputs`; strict. Raises EncodingFault on short, trailing or non-canonical bytes."""
+    """Inverse of :func:`encode_outputs`. Raises EncodingFault on short, trailing or non-canonical bytes."""
     arrays: list[Array] = []
     offset = 0
     while offset < len(data):

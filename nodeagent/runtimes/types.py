@@ -1,4 +1,4 @@
-"""The words both sides of the executor's pipe share: shard, task, limits, facts. No third-party import here."""
+"""The words both sides of the executor's pipe share: shard, task, limits, facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One declared input: numpy dtype name (``float32`` …, ``bool``) and the shape of ONE task, without batch axis."""
+    """One declared input: numpy dtype name (``float32`` … ``bool``) and the shape of ONE task, no batch axis."""
 
     name: str
     dtype: str
@@ -38,10 +38,11 @@ class TensorSpec:
 class ShardSpec:
     """Everything an executor is told about one shard.
 
-    ``first`` is the global index of the shard's first task and only labels results; the inputs file holds exactly
-    ``count`` tasks on the leading axis. ``units`` and ``max_output_bytes`` are per task; ``max_model_bytes`` bounds
-    the model file, ``max_input_bytes`` the inputs file and, on its own, what it declares to hold once inflated.
-    The four limits come from the job's manifest, so breaking one is an answer.
+    ``first`` is the global index of the shard's first task and only labels results; the inputs file holds
+    exactly ``count`` tasks on the leading axis. ``units`` and ``max_output_bytes`` are per task;
+    ``max_model_bytes`` bounds the model file, ``max_input_bytes`` the inputs file and, on its own, what it
+    declares to hold once inflated. The four limits come from the job's manifest, so breaking one is an
+    answer.
     """
 
     runtime: str
@@ -99,7 +100,8 @@ class ExecutorLimits:
     """This machine's own limits; reaching one is a ``Pass``, never an answer.
 
     Bytes are per process (``RLIMIT_DATA``; Node's heap apart from WebAssembly memory is ``node_heap_mib``).
-    ``cpu_s`` is the processor time one executor may use in its life; it is replaced by a fresh one before that.
+    ``cpu_s`` is the processor time one executor may use in its life; it is replaced by a fresh one before
+    that.
     """
 
     data_bytes: int = 6 << 30
