@@ -105,9 +105,7 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head) -> History:
             case Settled():
                 for entry in event.shards:
                     if entry.job == posted.job:
-                        settled[entry.shard] = Settlement(
-                            entry, event.root, event.epoch, event.shards, event.at
-                        )
+                        settled[entry.shard] = Settlement(entry, event.root, event.epoch, event.shards, event.at)
             case Claimed(job=job) if job == posted.job:
                 claims.append(event)
             case JobCancelled(job=job) if job == posted.job:
@@ -167,9 +165,7 @@ def find_job(rpc: RpcLike, deployment: Deployment, job: int) -> JobPosted:
     for event in found:
         if isinstance(event, JobPosted):
             return event
-    raise NoSuchJob(
-        f"there is no job {job} on chain {deployment.chain_id}", hint="quorate job list shows yours"
-    )
+    raise NoSuchJob(f"there is no job {job} on chain {deployment.chain_id}", hint="quorate job list shows yours")
 
 
 def announced_endpoint(rpc: RpcLike, deployment: Deployment, requester: str) -> str | None:
@@ -187,9 +183,7 @@ def node_endpoints(rpc: RpcLike, deployment: Deployment) -> dict[int, str]:
     return {int(node): endpoint for node, endpoint in latest.items() if endpoint}
 
 
-def _logs(
-    rpc: RpcLike, address: str, start: int, events: Sequence[str], indexed: Sequence[str | None]
-) -> list[Event]:
+def _logs(rpc: RpcLike, address: str, start: int, events: Sequence[str], indexed: Sequence[str | None]) -> list[Event]:
     """All logs of some events with given indexed values; ranges an endpoint finds too wide are halved."""
     topics: list[Any] = [["0x" + TOPIC_OF[name].hex() for name in events], *indexed]
     ranges = [(start, int(rpc.call("eth_blockNumber"), 16))]

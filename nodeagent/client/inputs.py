@@ -23,6 +23,7 @@ from nodeagent.runtimes.types import TensorSpec, ValueFacts
 Array = NDArray[Any]
 
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+MAX_NAME = 200
 NPY: Any = npy_format  # untyped in some numpy releases
 KINDS = "biuf"  # bool, signed, unsigned, float: what a tensor of a task may hold
 
@@ -94,9 +95,9 @@ def task_inputs(arrays: Mapping[str, Array]) -> TaskInputs:
     clean: dict[str, Array] = {}
     for name, array in sorted(arrays.items()):
         if array.dtype.kind not in KINDS or array.dtype.itemsize > 8:
-            raise BadInputs(
-                f"array {name!r} has dtype {array.dtype}: expected bool, integers or floats up to 64 bits"
-            )
+            raise BadInputs(f"array {name!r} has dtype {array.dtype}: expected bool, integers or floats up to 64 bits")
+        if not name.isascii() or not 1 <= len(name) <= MAX_NAME:
+            raise BadInputs(f"array name {name[:80]!r} is not 1 to {MAX_NAME} ASCII characters")
         if array.ndim == 0:
             raise BadInputs(f"array {name!r} is a scalar: expected a leading axis with one entry per task")
         if len(array) != len(first):
@@ -111,34 +112,42 @@ def task_inputs(arrays: Mapping[str, Array]) -> TaskInputs:
 
 
 def check_inputs(inputs: TaskInputs, expected: Sequence[ValueFacts]) -> None:
-    """Compares the arrays with the model's inputs, whose first axis is the batch.
+    """Compares the arrays with the model's inputs as it declares them, with or without a batch axis.
 
     :raises BadInputs: a missing or an unknown array, another dtype, another per-task shape
     """
-    wanted = {spec.name: spec for spec in expected}
+    wanted = {value.name: value for value in expected}
     names = ", ".join(sorted(wanted))
     for name in inputs.arrays:
         if name not in wanted:
-            raise BadInputs(
-                f"array {name!r} is no input of the model: expected {names}", hint="rename or drop it"
-            )
-    for spec in expected:
-        array = inputs.arrays.get(spec.name)
+            raise BadInputs(f"array {name!r} is no input of the model: expected {names}", hint="rename or drop it")
+    for value in expected:
+        array = inputs.arrays.get(value.name)
         if array is None:
             have = ", ".join(sorted(inputs.arrays))
-            raise BadInputs(f"the model's input {spec.name!r} is missing: expected {names}, found {have}")
-        if array.dtype.name != spec.dtype:
+            raise BadInputs(f"the model's input {value.name!r} is missing: expected {names}, found {have}")
+        if array.dtype.name != value.dtype:
             raise BadInputs(
-                f"array {spec.name!r} has dtype {array.dtype.name}: expected {spec.dtype}",
-                hint=f"save it with .astype({spec.dtype!r})",
+                f"array {value.name!r} has dtype {array.dtype.name}: expected {value.dtype}",
+                hint=f"save it with .astype({value.dtype!r})",
             )
-        actual, wanted_shape = tuple(array.shape[1:]), spec.shape[1:]
-        fits = all(want is None or want == have for want, have in zip(wanted_shape, actual, strict=False))
-        if len(actual) != len(wanted_shape) or not fits:
-            raise BadInputs(
-                f"array {spec.name!r} has shape {_sizes(actual)} per task: expected {_sizes(wanted_shape)}",
-                hint="the leading axis counts the tasks; the rest must fit the model",
-            )
+        _check_shape(value, tuple(array.shape[1:]))
+
+
+def _check_shape(value: ValueFacts, actual: tuple[int, ...]) -> None:
+    """One task's shape against the declared one; a leading axis that is open or 1 is the model's batch."""
+    batched = bool(value.shape) and value.shape[0] in (None, 1)
+    declared = [value.shape[1:]] if batched else []
+    if not batched or len(actual) == len(value.shape):
+        declared.append(value.shape)
+    for shape in declared:
+        sizes = zip(shape, actual, strict=False)
+        if len(shape) == len(actual) and all(want is None or want == have for want, have in sizes):
+            return
+    raise BadInputs(
+        f"array {value.name!r} has shape {_sizes(actual)} per task: expected {_sizes(declared[0])}",
+        hint="the leading axis counts the tasks; the rest must fit the model",
+    )
 
 
 def _sizes(shape: Sequence[int | None]) -> str:

@@ -40,9 +40,7 @@ class JobState:
 
     @property
     def name(self) -> str:
-        return (
-            f"{self.chain_id}-{self.market[2:10].lower()}-{self.requester[2:10].lower()}-{self.manifest}.json"
-        )
+        return f"{self.chain_id}-{self.market[2:10].lower()}-{self.requester[2:10].lower()}-{self.manifest}.json"
 
 
 class _File(BaseModel):

@@ -28,8 +28,7 @@ def wrong_shard_binomial(share: float, committee: int, quorum: int) -> float:
     For 3 members and a quorum of 2 this is ``3a^2 - 2a^3``.
     """
     return math.fsum(
-        math.comb(committee, k) * share**k * (1 - share) ** (committee - k)
-        for k in range(quorum, committee + 1)
+        math.comb(committee, k) * share**k * (1 - share) ** (committee - k) for k in range(quorum, committee + 1)
     )
 
 
@@ -41,9 +40,7 @@ def wrong_shard(honest: Sequence[int], dishonest: Sequence[int], committee: int,
     :raises ValueError: fewer nodes than the committee has members
     """
     if len(honest) + len(dishonest) < committee:
-        raise ValueError(
-            f"a committee of {committee} needs as many nodes: have {len(honest) + len(dishonest)}"
-        )
+        raise ValueError(f"a committee of {committee} needs as many nodes: have {len(honest) + len(dishonest)}")
     if len(dishonest) < quorum:
         return 0.0
     seats = sum(honest) + sum(dishonest)
@@ -72,9 +69,7 @@ def _last_from(
         rest[seats] -= 1
         mine, theirs = _rung(rest, u, committee), _rung(other, u, committee)
         bad, good = (mine, theirs) if last_is_bad else (theirs, mine)
-        before = sum(
-            (bad[k] * good[committee - 1 - k] for k in range(bad_before, committee)), start=np.zeros_like(u)
-        )
+        before = sum((bad[k] * good[committee - 1 - k] for k in range(bad_before, committee)), start=np.zeros_like(u))
         result += last[seats] * seats * (1 - u) ** (seats - 1) * before
     return result
 

@@ -54,9 +54,7 @@ def check_model(facts: ModelFacts, inputs: TaskInputs) -> None:
     check_inputs(inputs, facts.inputs)
     if facts.problems:
         reasons = "; ".join(facts.problems)
-        raise BadModel(
-            f"nodes would refuse this model: {reasons}", hint="change the model's export and try again"
-        )
+        raise BadModel(f"nodes would refuse this model: {reasons}", hint="change the model's export and try again")
     dtypes = OutputTensor.model_fields["dtype"].annotation
     for output in facts.outputs:
         if output.dtype not in getattr(dtypes, "__args__", ()):
@@ -113,9 +111,7 @@ def make_plan(
     )
     document, digest = encode_manifest(manifest)
     if str(store.put_bytes(document)) != raw_cid(digest):
-        raise BadModel(
-            "the store names the manifest by another CID than its sha256", hint="use the default layout"
-        )
+        raise BadModel("the store names the manifest by another CID than its sha256", hint="use the default layout")
     return JobPlan(manifest, document, digest, facts)
 
 

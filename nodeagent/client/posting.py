@@ -94,9 +94,7 @@ class Poster:
         sent.append(done)
         posted = _posted_in(done)
         if posted is None:
-            raise Fatal(
-                f"transaction {done.tx} succeeded without posting a job", hint="check the deployment record"
-            )
+            raise Fatal(f"transaction {done.tx} succeeded without posting a job", hint="check the deployment record")
         self._states.save(replace(state, tx=done.tx, job=int(posted.job)))
         return Posted(posted, attached=False, sent=tuple(sent))
 

@@ -222,7 +222,5 @@ def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
             terms.quorum,
         )
         who = "the largest operator" if count == 1 else f"the {count} largest operators together"
-        rows.append(
-            Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards))
-        )
+        rows.append(Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards)))
     return rows

@@ -52,9 +52,7 @@ class Sent:
     logs: tuple[Json, ...]
 
 
-def create_keystore(
-    path: Path, password: str, *, scrypt: int = SCRYPT_STRONG, key: bytes | None = None
-) -> str:
+def create_keystore(path: Path, password: str, *, scrypt: int = SCRYPT_STRONG, key: bytes | None = None) -> str:
     """Writes a fresh (or the given) key, encrypted, readable by this user only; returns its address.
 
     :raises BadAccount: there already is a file, or the password is empty
@@ -108,9 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(found, dict) and "address" in found:
             return found
     except FileNotFoundError:
-        raise BadAccount(
-            f"there is no account at {path}", hint="make one with: quorate account new"
-        ) from None
+        raise BadAccount(f"there is no account at {path}", hint="make one with: quorate account new") from None
     except (OSError, ValueError) as error:
         raise BadAccount(f"{path} cannot be read: {error}") from None
     raise BadAccount(f"{path} is not a keystore", hint="make one with: quorate account new")
@@ -119,9 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
 class Wallet:
     """Sends calls from one account; every one is simulated first, so a refusal costs nothing and says why."""
 
-    def __init__(
-        self, rpc: Rpc, chain_id: int, key: bytes, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, rpc: Rpc, chain_id: int, key: bytes, *, sleep: Callable[[float], None] = time.sleep) -> None:
         from eth_account import Account
 
         self._account = Account.from_key(key)
@@ -208,8 +202,7 @@ class Wallet:
         except RpcError as error:
             text = error.text.lower()
             if not any(
-                known in text
-                for known in ("already known", "already imported", "nonce too low", "underpriced")
+                known in text for known in ("already known", "already imported", "nonce too low", "underpriced")
             ):
                 raise
         return tx

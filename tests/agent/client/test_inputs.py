@@ -94,18 +94,13 @@ def test_task_inputs__bad_arrays__name_the_array(change: dict[str, inputs.Array]
         ({**good(), "y": good()["x"]}, r"array 'y' is no input of the model: expected k, x"),
     ],
 )
-def test_check_inputs__misfit__says_expected_and_actual(
-    arrays: dict[str, inputs.Array], message: str
-) -> None:
+def test_check_inputs__misfit__says_expected_and_actual(arrays: dict[str, inputs.Array], message: str) -> None:
     with pytest.raises(inputs.BadInputs, match=message):
         inputs.check_inputs(inputs.task_inputs(arrays), MODEL)
 
 
 def test_cut_shards__uneven__keeps_every_task_in_order() -> None:
-    shards = [
-        np.load(io.BytesIO(raw), allow_pickle=False)
-        for raw in inputs.cut_shards(inputs.task_inputs(good()), 2)
-    ]
+    shards = [np.load(io.BytesIO(raw), allow_pickle=False) for raw in inputs.cut_shards(inputs.task_inputs(good()), 2)]
     assert [len(s["k"]) for s in shards] == [2, 2, 1]
     assert np.array_equal(np.concatenate([s["x"] for s in shards]), good()["x"])
 

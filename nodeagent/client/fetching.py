@@ -1,0 +1,129 @@
+"""Results: from a settled shard to the exact bytes behind its root, whoever holds them.
+
+A settled root names its results; the openings of the settled attempt say which nodes hold them, their batch manifests
+say under which CID. Nothing is believed: a file counts when the tree over it has the settled root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nodeagent.client.history import Answer, History, Settlement
+from nodeagent.content import Cid, ContentStore
+from nodeagent.content.errors import ContentFault, ContentUnavailable
+from nodeagent.content.fetch import Fetcher
+from nodeagent.errors import Transient
+from nodeagent.protocol.constants import MAX_MANIFEST_BYTES
+from nodeagent.protocol.epochs import commit_epoch
+from nodeagent.protocol.manifest import JobManifest, parse_batch_manifest, parse_job_manifest
+from nodeagent.protocol.results import ResultTree, TaskResult, parse_results
+from nodeagent.protocol.types import JobTerms, Malformed, Shard, Task
+
+RECORD_BYTES = 5  # status and length before each task's data
+
+
+class ResultsUnavailable(Transient):
+    """No node gave the results of a settled shard. Carries why, per node."""
+
+    def __init__(self, job: int, shard: int, reasons: Sequence[str]) -> None:
+        told = "; ".join(reasons) or "no opening of the settled attempt names them"
+        super().__init__(
+            f"the results of job {job}, shard {shard} cannot be had: {told}",
+            hint="nodes may be away; run quorate job fetch again later",
+        )
+        self.shard, self.reasons = shard, tuple(reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResults:
+    """A shard's verified answer.
+
+    :param source: the node whose file was used
+    :param rejected: nodes whose bytes or manifests were wrong, with the reason
+    """
+
+    shard: int
+    settlement: Settlement
+    file: bytes
+    results: tuple[TaskResult, ...]
+    tree: ResultTree
+    source: int
+    rejected: tuple[str, ...]
+
+
+class ResultFetcher:
+    """Fetches through ``store``; ``endpoints`` are base URLs by node id, ``extra`` are asked after a node's own."""
+
+    def __init__(
+        self, store: ContentStore, fetcher: Fetcher, endpoints: dict[int, str], extra: Sequence[str] = ()
+    ) -> None:
+        self._store, self._fetcher, self._endpoints, self._extra = store, fetcher, endpoints, list(extra)
+
+    def manifest(self, digest: bytes, sources: Sequence[str]) -> JobManifest:
+        """The job's manifest. Raises ContentUnavailable or Malformed."""
+        return parse_job_manifest(self._fetcher.fetch_digest(digest, [*sources, *self._extra]))
+
+    def shard(self, history: History, manifest: JobManifest, number: int) -> ShardResults:
+        """The verified results of one settled shard.
+
+        :raises ResultsUnavailable: no holder gave bytes that have the settled root
+        """
+        settlement, terms = history.settled[number], history.terms
+        shard = Shard(number)
+        reasons: list[str] = []
+        for answer in holders(history, number):
+            try:
+                file = self._file(answer, int(history.posted.job), manifest, terms.tasks_in(shard))
+                results = parse_results(file, terms.tasks_in(shard))
+                tree = ResultTree(Task(number * terms.shard_size), results)
+                if tree.root != settlement.entry.root:
+                    raise Malformed(f"the results lead to root 0x{tree.root.hex()}, not to the settled one")
+            except (ContentUnavailable, ContentFault, Malformed) as error:
+                reasons.append(f"node {answer.node}: {error.message}")
+                continue
+            return ShardResults(number, settlement, file, results, tree, int(answer.node), tuple(reasons))
+        raise ResultsUnavailable(int(history.posted.job), number, reasons)
+
+    def _file(self, answer: Answer, job: int, manifest: JobManifest, tasks: int) -> bytes:
+        sources = self._sources(int(answer.node))
+        batch = parse_batch_manifest(self._fetcher.fetch_digest(answer.manifest, sources, max_bytes=MAX_MANIFEST_BYTES))
+        entry = next((e for e in batch.leaves if (e.job, e.shard) == (job, answer.shard)), None)
+        if entry is None:
+            raise Malformed("its batch manifest does not name the shard")
+        most = tasks * (RECORD_BYTES + manifest.max_output_bytes)
+        if entry.results.bytes > most:
+            raise Malformed(f"its results file has {entry.results.bytes} bytes, at most {most} are possible")
+        cid = Cid.parse(entry.results.cid)
+        self._fetcher.fetch(cid, sources, max_bytes=entry.results.bytes)
+        return self._store.get_bytes(cid, entry.results.bytes)
+
+    def _sources(self, node: int) -> list[str]:
+        own = self._endpoints.get(node)
+        others = [url for who, url in sorted(self._endpoints.items()) if who != node]
+        return [*([own] if own else []), *self._extra, *others]
+
+
+def holders(history: History, number: int) -> list[Answer]:
+    """Openings of the settled attempt that carry the settled root, in the order they were made."""
+    settlement, terms = history.settled[number], history.terms
+    epoch = commit_epoch(terms, Shard(number), settlement.entry.attempt)
+    return [a for a in history.answers if (a.shard, a.epoch, a.root) == (number, epoch, settlement.entry.root)]
+
+
+def fetch_all(
+    fetcher: ResultFetcher, history: History, manifest: JobManifest, each: Callable[[ShardResults], None]
+) -> list[ShardResults]:
+    """Every settled shard, ascending; ``each`` is told as they come. Raises ResultsUnavailable."""
+    out = []
+    for number in sorted(history.settled):
+        found = fetcher.shard(history, manifest, number)
+        each(found)
+        out.append(found)
+    return out
+
+
+def tasks_of(terms: JobTerms, number: int) -> range:
+    """Global indices of a shard's tasks."""
+    first = number * terms.shard_size
+    return range(first, first + terms.tasks_in(Shard(number)))
