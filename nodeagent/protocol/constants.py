@@ -48,6 +48,8 @@ COUNTED_DELAY: Final = 2
 OPEN_ENDED: Final = (1 << 32) - 1
 """``until`` of a seat held, ``end`` of a pause in force."""
 BPS: Final = 10_000
+REPORTER_BPS: Final = 1_000
+"""Share of a slash that its reporter earns; the rest is burned."""
 
 # --- chosen by a deployment ---------------------------------------------------------------------------------
 

@@ -38,8 +38,8 @@ class Lane:
         return self.epoch == 0 and self.state == 0 and not any(self.value)
 
     def sealed_for(self, epoch: Epoch) -> bool:
-        """Whether the lane carries ``epoch`` and was not opened."""
-        return self.epoch == epoch and self.delay == 0 and not self.empty
+        """Whether the lane carries ``epoch``, and was neither opened nor marked with a fault."""
+        return self.epoch == epoch and self.state == 0 and not self.empty
 
     def counts_for(self, epoch: Epoch) -> bool:
         """Whether the lane's opening counts for the settlement of an attempt that committed in ``epoch``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .constants import BPS
+from .constants import BPS, REPORTER_BPS
 from .types import Epoch, JobTerms, Shard
 
 
@@ -49,6 +49,12 @@ def settle_fee(pay: int, paid_slots: int, settle_fee_bps: int) -> int:
     return share(pay * paid_slots, settle_fee_bps)
 
 
+def penalty(stake: int, bps: int) -> tuple[int, int]:
+    """What a fault costs (a share of the whole stake, rounded up) and the reporter's tenth of it (rounded down)."""
+    amount = -(-stake * bps // BPS)
+    return amount, share(amount, REPORTER_BPS)
+
+
 # --- maturity -----------------------------------------------------------------------------------------------
 
 
@@ -67,6 +73,16 @@ class Buckets:
     def maturing(self) -> int:
         """All that cannot be withdrawn yet, as of the last touch."""
         return self.current + self.previous
+
+    def pack(self) -> int:
+        """The market's word: ``index << 224 | current << 112 | previous``."""
+        return self.index << 224 | self.current << 112 | self.previous
+
+
+def unpack_buckets(word: int) -> Buckets:
+    """Buckets from the market's word."""
+    low = (1 << 112) - 1
+    return Buckets(word >> 224, word >> 112 & low, word & low)
 
 
 def roll(buckets: Buckets, now: Epoch, maturity: int) -> tuple[Buckets, int]:
