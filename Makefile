@@ -55,8 +55,11 @@ fmt: setup           ## format everything
 bench-gas: setup-toolkit  ## the gas table, into build/bench/gas.json
 	@.venv/bin/python -m bench.gas
 
-lock: setup-toolkit  ## resolve requirements/*.txt and package-lock.json again
+lock:                ## resolve requirements/*.txt and package-lock.json again
+	@tools/setup.sh uv
 	@tools/lock.sh
+	@tools/setup.sh
+	@.venv/bin/python tools/check_config.py
 
 clean:               ## delete all that was built or installed
 	rm -rf build .build .venv .venv-base node_modules contracts/.cache \

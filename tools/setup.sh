@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh            everything
 #   tools/setup.sh toolkit    what the devnet and the demo need (no test environment)
+#   tools/setup.sh uv         only uv, which resolves the locks
 #
 # PYTHON=…        the interpreter to use (3.11 or 3.12)
 # QUORATE_SOLC=…  auto (default), native or wasm
@@ -100,7 +101,7 @@ make_uv() {
 # make_env FOLDER LOCK: exactly the packages of the lock, and this checkout as an editable package.
 make_env() {
   local env=$1 lock=$2 wanted
-  wanted=$(digest "$lock" pyproject.toml tools/setup.sh "$PY")
+  wanted=$(digest "$lock" requirements/sdist-build.txt pyproject.toml "$PY")
   done_before "$env/.stamp" "$wanted" && [ -x "$env/bin/python" ] && return
   say "installing $lock into $env"
   use_pip_mirror
@@ -110,7 +111,8 @@ make_env() {
     "$UV" venv --quiet --python "$PY" "$env"
   fi
   rm -f "$env/.stamp"
-  retry "$UV" pip sync --quiet --python "$env" --require-hashes "$lock"
+  retry "$UV" pip sync --quiet --python "$env" --require-hashes \
+    --build-constraints requirements/sdist-build.txt "$lock"
   "$UV" pip install --quiet --python "$env" --no-deps --no-build-isolation --editable .
   echo "$wanted" >"$env/.stamp"
 }
@@ -157,6 +159,7 @@ PY=$(find_python)
 SOLC=$(sed -n 's/^  version: \([0-9.]*\)$/\1/p' ape-config.yaml)
 check_tools
 make_uv
+[ "${1:-all}" != uv ] || exit 0
 make_env .venv requirements/dev.txt
 link_tools
 [ "${1:-all}" = toolkit ] || make_env .venv-base requirements/base-test.txt

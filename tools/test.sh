@@ -61,13 +61,15 @@ run_suite() {
       if has tests/e2e 'test_*.py'; then
         suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test tests/e2e
       else absent e2e; fi ;;
+    tools)
+      suite tools .venv/bin/python pytest_in .venv/bin/python tools -p no:ape_test tests/tools ;;
     *)
-      echo "test.sh: no suite '$1'; there are contracts, agent-base, agent, scripts and e2e" >&2
+      echo "test.sh: no suite '$1'; there are tools, contracts, agent-base, agent, scripts and e2e" >&2
       exit 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- contracts agent-base agent scripts e2e
+[ $# -gt 0 ] || set -- tools contracts agent-base agent scripts e2e
 for name in "$@"; do run_suite "$name"; done
 
 printf '\n=== summary\n'

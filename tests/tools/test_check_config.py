@@ -1,0 +1,73 @@
+"""The configuration checker: this checkout agrees with itself, and each difference is named."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def configs(root: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    return (
+        tomllib.loads((root / "foundry.toml").read_text()),
+        yaml.safe_load((root / "ape-config.yaml").read_text()),
+        json.loads((root / "package.json").read_text()),
+    )
+
+
+def test_main__this_checkout__passes(tool: Load) -> None:
+    assert tool("check_config").main() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("evm_version", "cancun", "evm_version is 'osaka' in foundry.toml but 'cancun' in ape-config.yaml"),
+        ("via_ir", False, "via_ir is True in foundry.toml but False in ape-config.yaml"),
+        ("optimization_runs", 1, "optimizer_runs is 10000 in foundry.toml but 1 in ape-config.yaml"),
+        ("version", "0.8.30", "solc is '0.8.37' in foundry.toml but '0.8.30' in ape-config.yaml"),
+    ],
+)
+def test_differences__ape_setting_changed__names_both_values(
+    tool: Load, configs: tuple[dict[str, Any], ...], name: str, value: object, said: str
+) -> None:
+    forge, ape, npm = copy.deepcopy(configs)
+    ape["solidity"][name] = value
+    assert list(tool("check_config").differences(forge, ape, npm)) == [said]
+
+
+def test_differences__profile_overrides_the_compiler__is_named(tool: Load, configs: tuple[dict[str, Any], ...]) -> None:
+    forge, ape, npm = copy.deepcopy(configs)
+    forge["profile"]["deep"]["via_ir"] = False
+    assert list(tool("check_config").differences(forge, ape, npm)) == [
+        "foundry.toml: profile deep sets ['via_ir']; only the default profile may"
+    ]
+
+
+def test_differences__library_moved_in_one_file__is_named(tool: Load, configs: tuple[dict[str, Any], ...]) -> None:
+    forge, ape, npm = copy.deepcopy(configs)
+    npm["devDependencies"]["@openzeppelin/contracts"] = "5.7.1"
+    assert list(tool("check_config").differences(forge, ape, npm)) == [
+        "OpenZeppelin is 5.7.1 in package.json, 5.7.0 in ape-config.yaml",
+        "ape-config.yaml: import_remapping lacks '@openzeppelin/contracts=openzeppelin/5.7.1'",
+    ]
+
+
+def test_addresses__lock_with_an_index__is_named(tool: Load, tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "base.txt").write_text("a==1 \\\n--index-url somewhere\n")
+    (tmp_path / "package-lock.json").write_text('{"packages": {"a": {"resolved": "x"}}}')
+    assert list(tool("check_config").addresses(tmp_path)) == [
+        "requirements/base.txt:2 names an address: run make lock",
+        "package-lock.json names addresses: run make lock",
+    ]
