@@ -1,0 +1,1 @@
+"""Ape scripts: ``ape run deploy``, ``ape run admin``, ``ape run export_abi``."""
