@@ -112,16 +112,17 @@ contract JobMarket is Settling {
         commitEpoch = Epochs.commitOf(start, word.work());
     }
 
-    /// @dev The node's batch of that epoch, opened in time, must hold this very answer.
+    /// @dev The node's batch of that epoch, opened in time, must hold this very answer: one lane, one entry.
     function _requireMatch(uint256 pair, uint256 key, bytes32 resultRoot, bytes calldata opening) private view {
-        uint256 lane = ledger.lanes(abi.encodePacked(uint64(pair)))[0];
-        _requireOpen(pair, lane);
+        Tally memory t;
+        t.words = ledger.lanes(abi.encodePacked(uint64(pair)));
+        t.pairs = new uint256[](1);
+        t.pairs[0] = pair;
+        t.shown = new uint256[](1);
         bytes32[] memory hashes = new bytes32[](1);
         hashes[0] = Trees.batchLeaf(key, resultRoot);
-        uint256[] memory shown = new uint256[](1);
-        (bytes32 root, uint256 end) = _readOpening(opening, 0, hashes, shown, 0);
-        if (end != opening.length || shown[0] == 0) revert MalformedCall("opening", end);
-        _requireRoot(pair, lane, root);
+        _checkOpenings(t, opening, hashes);
+        if (t.shown[0] == 0) revert MalformedCall("opening", 0);
     }
 
     // --- verify ---------------------------------------------------------------------------------------------------

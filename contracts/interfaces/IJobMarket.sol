@@ -162,7 +162,7 @@ interface IJobMarket {
     /// @param entries ascending strictly by (job, shard): job 8, shard 4, attempt 1, result root 32, then one byte per
     /// slot of the job's committee: the index in `lanes` of that slot's node, or 0xff when it is not shown
     /// @param lanes ascending strictly: node 4, commit epoch 4
-    /// @param openings per opened lane: lane index 1, batch size 2, first position 2, segments 1, then the segments
+    /// @param openings per opened lane: lane index 1, batch size 2, first position 2, segments 2, then the segments
     /// (entry 2, length 2: the leaves of that many entries; entry 0xffff: that many foreign leaf hashes of 32 follow),
     /// then proof length 1 and that many hashes of 32
     /// @param payee who earns the settle fee
@@ -172,7 +172,7 @@ interface IJobMarket {
         returns (uint256 settled);
 
     /// @notice Pays a slot of the settled attempt whose opening matches the result but was not shown in time.
-    /// @param opening as in `settle`, without the lane index, its one entry being this shard
+    /// @param opening as in `settle`, its one lane (0) being this slot's and its one entry (0) this shard
     function claim(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot, bytes calldata opening) external;
 
     /// @notice Proves that a slot of the settled attempt never committed.

@@ -78,7 +78,7 @@ abstract contract JobBook is Earnings, Pausable {
         returns (JobId job)
     {
         // Whoever saw the permit in the mempool may have used it already; then the allowance is there.
-        try IERC20Permit(paymentToken).permit(msg.sender, address(this), quoteEscrow(spec), deadline, v, r, s) {} catch {}
+        try IERC20Permit(paymentToken).permit(msg.sender, address(this), _quote(spec), deadline, v, r, s) {} catch {}
         return _post(spec);
     }
 
@@ -88,7 +88,11 @@ abstract contract JobBook is Earnings, Pausable {
     }
 
     /// @inheritdoc IJobMarket
-    function quoteEscrow(JobSpec calldata spec) public view returns (uint256) {
+    function quoteEscrow(JobSpec calldata spec) external view returns (uint256) {
+        return _quote(spec);
+    }
+
+    function _quote(JobSpec calldata spec) private view returns (uint256) {
         return Payout.escrow(
             spec.tasks, spec.committee, uint256(spec.units) * spec.unitPrice, SETTLE_FEE_BPS, protocolFeeBps
         );
@@ -96,7 +100,7 @@ abstract contract JobBook is Earnings, Pausable {
 
     function _post(JobSpec calldata spec) private nonReentrant whenNotPaused returns (JobId job) {
         uint256 word = _checkedWord(spec);
-        uint256 amount = quoteEscrow(spec);
+        uint256 amount = _quote(spec);
         _within("escrow", 1, type(uint88).max, amount);
         uint64 id = ++jobCount;
         job = JobId.wrap(id);

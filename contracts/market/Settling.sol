@@ -170,33 +170,36 @@ abstract contract Settling is JobBook {
 
     // --- pass 3: openings -----------------------------------------------------------------------------------------
 
-    function _checkOpenings(Tally memory t, bytes calldata openings, bytes32[] memory hashes) private pure {
+    /// @dev Each opening must lead to what its lane holds. Entries it covers are marked in `shown`.
+    function _checkOpenings(Tally memory t, bytes calldata openings, bytes32[] memory hashes) internal pure {
         uint256 offset;
         while (offset < openings.length) {
             uint256 lane = openings.u8(offset);
             if (lane >= t.pairs.length) revert MalformedCall("lane of opening", offset);
-            uint256 pair = t.pairs[lane];
-            _requireOpen(pair, t.words[lane]);
+            NodeId node = NodeId.wrap(uint32(t.pairs[lane] >> 32));
+            uint32 epoch = uint32(t.pairs[lane]);
+            uint256 word = t.words[lane];
+            uint256 delay = (word >> 216) & 0x0f;
+            if (word >> 224 != epoch || delay == 0) revert LaneNotOpen(node, epoch);
+            if (delay > Epochs.OPEN_WITHIN) revert RevealedTooLate(node, epoch, uint8(delay));
             bytes32 root;
             (root, offset) = _readOpening(openings, offset + 1, hashes, t.shown, lane * t.stride);
-            _requireRoot(pair, t.words[lane], root);
+            if (uint216(bytes27(root)) != uint216(word)) revert WrongOpening(node, epoch);
         }
     }
 
-    /// @dev Root that an opening shows, and the offset behind it. Entries covered are marked in `shown` from `base` on.
+    /// @dev Root that an opening shows, and the offset behind it.
     function _readOpening(
         bytes calldata data,
         uint256 offset,
         bytes32[] memory hashes,
         uint256[] memory shown,
         uint256 base
-    ) internal pure returns (bytes32 root, uint256 end) {
+    ) private pure returns (bytes32 root, uint256 end) {
         uint256 n = data.u16(offset);
         uint256 first = data.u16(offset + 2);
-        uint256 segments = data.u8(offset + 4);
-        offset += 5;
         bytes32[] memory range;
-        (range, offset) = _readSegments(data, offset, segments, n, hashes, shown, base);
+        (range, offset) = _readSegments(data, offset + 4, n, hashes, shown, base);
         uint256 length = data.u8(offset++);
         bytes32[] memory proof = new bytes32[](length);
         unchecked {
@@ -210,7 +213,6 @@ abstract contract Settling is JobBook {
     function _readSegments(
         bytes calldata data,
         uint256 offset,
-        uint256 segments,
         uint256 n,
         bytes32[] memory hashes,
         uint256[] memory shown,
@@ -218,6 +220,8 @@ abstract contract Settling is JobBook {
     ) private pure returns (bytes32[] memory range, uint256 end) {
         range = new bytes32[](n);
         uint256 size;
+        uint256 segments = data.u16(offset);
+        offset += 2;
         unchecked {
             for (; segments != 0; --segments) {
                 uint256 entry = data.u16(offset);
@@ -398,19 +402,5 @@ abstract contract Settling is JobBook {
 
     function _isSealed(uint256 lane, uint256 epoch) private pure returns (bool) {
         return lane >> 224 == epoch && (lane >> 216) & type(uint8).max == 0;
-    }
-
-    /// @dev The lane must carry the pair's epoch and have been opened in time to count.
-    function _requireOpen(uint256 pair, uint256 lane) internal pure {
-        NodeId node = NodeId.wrap(uint32(pair >> 32));
-        uint256 delay = (lane >> 216) & 0x0f;
-        if (lane >> 224 != uint32(pair) || delay == 0) revert LaneNotOpen(node, uint32(pair));
-        if (delay > Epochs.OPEN_WITHIN) revert RevealedTooLate(node, uint32(pair), uint8(delay));
-    }
-
-    function _requireRoot(uint256 pair, uint256 lane, bytes32 root) internal pure {
-        if (uint216(bytes27(root)) != uint216(lane)) {
-            revert WrongOpening(NodeId.wrap(uint32(pair >> 32)), uint32(pair));
-        }
     }
 }

@@ -115,9 +115,12 @@ def parse_settle(call: SettleCall, committee_of: Callable[[JobId], int]) -> Pars
 
 
 def parse_claim_opening(data: bytes) -> Opening:
-    """The opening of a ``claim``: no lane index (read as lane 0), its one entry being the shard."""
+    """The opening of a ``claim``: its one lane being the slot's and its one entry the shard."""
     reader = _Reader("opening", data)
-    opening = _parse_opening(reader, 0, 1)
+    lane = reader.int(1)
+    if lane:
+        raise Malformed(f"a claim has one lane, 0, got {lane}")
+    opening = _parse_opening(reader, lane, 1)
     if not reader.done:
         raise Malformed("bytes follow the opening")
     return opening
@@ -193,7 +196,7 @@ def _parse_entries(data: bytes, committee_of: Callable[[JobId], int], lanes: int
 def _parse_opening(reader: _Reader, lane: int, entries: int) -> Opening:
     size, first = reader.int(2), reader.int(2)
     segments = []
-    for _ in range(reader.int(1)):
+    for _ in range(reader.int(2)):
         entry, count = reader.int(2), reader.int(2)
         if entry == FOREIGN:
             segments.append(Segment(None, count, tuple(reader.take(32) for _ in range(count))))

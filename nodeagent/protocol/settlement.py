@@ -5,7 +5,7 @@
 - *entries*, strictly ascending by (job, shard): job 8, shard 4, attempt 1, result root 32, then a byte per
   slot of the job's committee: the index of that slot's lane, or 0xff when it is not shown;
 - *lanes*, strictly ascending: node 4, commit epoch 4;
-- *openings*, one per opened lane: lane index 1, batch size 2, first position 2, segments 1, the segments
+- *openings*, one per opened lane: lane index 1, batch size 2, first position 2, segments 2, the segments
   (entry 2, length 2; entry 0xffff: that many leaf hashes follow), proof length 1, the proof.
 
 :func:`build_settle` makes them from typed facts; ``openings`` parses and checks them.
@@ -118,10 +118,10 @@ def build_settle(entries: Sequence[SettleEntry], batches: Sequence[OpenBatch]) -
 
 
 def build_claim_opening(leaf: Leaf, leaves: Sequence[Leaf]) -> bytes:
-    """The opening that ``claim`` takes: one leaf of a revealed batch, without a lane index, as entry 0."""
+    """The opening that ``claim`` takes: one leaf of a revealed batch, as lane 0 and entry 0."""
     position = list(leaves).index(leaf)
     proof = range_proof([item.hash() for item in leaves], position, 1)
-    return _pack_opening(len(leaves), position, [(0, 1, b"")], proof)
+    return b"\0" + _pack_opening(len(leaves), position, [(0, 1, b"")], proof)
 
 
 def pack_lane_key(lane: LaneKey) -> bytes:
@@ -167,11 +167,7 @@ def _opening(entries: Sequence[SettleEntry], batch: OpenBatch) -> bytes:
 def _pack_opening(
     n: int, first: int, segments: Sequence[tuple[int, int, bytes]], proof: Sequence[bytes]
 ) -> bytes:
-    if len(segments) > 0xFF:
-        raise ValueError(
-            f"an opening has at most 255 segments, got {len(segments)}: settle shards that lie together"
-        )
-    parts = [n.to_bytes(2, "big"), first.to_bytes(2, "big"), bytes((len(segments),))]
+    parts = [n.to_bytes(2, "big"), first.to_bytes(2, "big"), len(segments).to_bytes(2, "big")]
     for entry, length, data in segments:
         parts.append(entry.to_bytes(2, "big") + length.to_bytes(2, "big") + data)
     parts.append(bytes((len(proof),)))
