@@ -2,7 +2,7 @@
 
 ``outputs.npz`` has the model's outputs by name and ``__status__`` (uint8), all with the job's tasks as leading axis.
 A task without a computed answer keeps its place: its ``__status__`` is its answer's status, or ``NOT_SETTLED`` (255)
-where no committee agreed in time, and its rows are zero (an empty text for strings). An output that every task gives
+where no committee agreed in time, and its rows are zero. An output that every task gives
 with a leading size of 1, the model's own batch axis, is joined along that axis; any other is stacked.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nodeagent.chain.deployment import Deployment
 from nodeagent.client.fetching import ShardResults, tasks_of
 from nodeagent.client.history import History
-from nodeagent.client.inputs import Array, npz_bytes
+from nodeagent.client.inputs import Array, BadInputs, npz_bytes
 from nodeagent.errors import Fatal
 from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt, encode_receipts, hex_path
@@ -138,7 +138,7 @@ def write_out(
     receipts, file = make_receipts(deployment, history, shards)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / OUTPUTS, _npz(arrays))
+        _replace(folder / OUTPUTS, npz_bytes(arrays))
         _replace(folder / RESULTS, file)
         _replace(folder / RECEIPTS, encode_receipts(receipts))
     except OSError as error:
@@ -148,8 +148,25 @@ def write_out(
     return receipts
 
 
-def _npz(arrays: dict[str, Any]) -> bytes:
-    return npz_bytes(arrays)
+def write_outputs(path: Path, arrays: dict[str, Array]) -> None:
+    """Writes one ``outputs.npz``. Raises OutFailed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, npz_bytes(arrays))
+    except OSError as error:
+        raise OutFailed(f"cannot write {path}: {error.strerror}", hint="pass a path of yours") from None
+
+
+def read_outputs(path: Path) -> dict[str, Array]:
+    """The arrays of an ``outputs.npz``. Raises BadInputs when it is none."""
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays: dict[str, Array] = {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInputs(f"{path} is not a readable .npz file: {error}") from None
+    if STATUS not in arrays:
+        raise BadInputs(f"{path} has no {STATUS}: expected an outputs.npz of quorate")
+    return arrays
 
 
 def _replace(path: Path, data: bytes) -> None:

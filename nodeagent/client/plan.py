@@ -6,9 +6,11 @@ follows from the arguments, so the same call makes the same manifest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from tempfile import TemporaryDirectory
 
 from nodeagent.client.inputs import TaskInputs, check_inputs, cut_shards
 from nodeagent.content import ContentStore
@@ -16,19 +18,14 @@ from nodeagent.errors import JobFault
 from nodeagent.protocol.cids import raw_cid
 from nodeagent.protocol.documents import Content
 from nodeagent.protocol.manifest import InputTensor, JobManifest, OutputTensor, Runtime, encode_manifest
-from nodeagent.runtimes.types import MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, Identity, ModelFacts, TensorSpec
+from nodeagent.runtimes.host import Executor
+from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, Identity, ModelFacts, TensorSpec
 
 DEFAULT_STRING_BYTES = 65_536  # room for an answer whose size the model leaves open
 
 
 class BadModel(JobFault):
     """The model cannot be an answerable question: what it breaks, one reason after the other."""
-
-
-class Inspector(Protocol):
-    """Looks into a model without running it in this process."""
-
-    def inspect(self, model: Path, task_inputs: tuple[TensorSpec, ...]) -> ModelFacts: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +114,23 @@ def make_plan(
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:
     return {"name": spec.name, "dtype": spec.dtype, "shape": spec.shape}
+
+
+@contextmanager
+def inspecting(home: Path, runtimes: Path) -> Iterator[Executor]:
+    """An Executor of this command's own, ended with it."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (
+        TemporaryDirectory(dir=home, prefix="inspect-") as scratch,
+        Executor(runtimes, None, Path(scratch)) as executor,
+    ):
+        yield executor
+
+
+def canonical_runtime(runtimes: Path) -> Identity:
+    """Identity of the canonical runtime, installed first where it is not. Raises ToolMissing, InstallFailed."""
+    from nodeagent.runtimes.identity import identities
+    from nodeagent.runtimes.install import install
+
+    install(runtimes)
+    return identities(runtimes)[CANONICAL]

@@ -98,12 +98,6 @@ class Poster:
         self._states.save(replace(state, tx=done.tx, job=int(posted.job)))
         return Posted(posted, attached=False, sent=tuple(sent))
 
-    def announce(self, endpoint: str) -> Sent | None:
-        """Publishes where this account's content is served, unless the chain already says so."""
-        if announced_endpoint(self._rpc, self._deployment, self._wallet.address) == endpoint:
-            return None
-        return self._wallet.send(self._doors.market.call("announce", endpoint))
-
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _from_state(self, state: JobState) -> JobPosted | None:
@@ -198,3 +192,10 @@ def _difference(posted: JobPosted, quote: Quote) -> str:
         if old != new:
             return f"{name} {old} instead of {new}"
     return ""
+
+
+def announce(rpc: Rpc, deployment: Deployment, wallet: Wallet, endpoint: str) -> Sent | None:
+    """Publishes where this account's content is served, unless the chain already says so."""
+    if announced_endpoint(rpc, deployment, wallet.address) == endpoint:
+        return None
+    return wallet.send(Doors.of(rpc, deployment).market.call("announce", endpoint))

@@ -35,9 +35,7 @@ def find_anvil(project: Path | None) -> Path:
     return Path(found)
 
 
-def start_anvil(
-    binary: Path, home: Path, *, port: int, block_time: float, chain_id: int
-) -> tuple[Process, str]:
+def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain_id: int) -> tuple[Process, str]:
     """Starts the chain and waits until it answers; ``port`` 0 takes a free one.
 
     :returns: the process and its RPC URL

@@ -31,9 +31,7 @@ class Process:
     started: str
 
 
-def spawn(
-    argv: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> Process:
+def spawn(argv: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Process:
     """Starts a process in a session of its own, its output appended to ``log``.
 
     :raises StartFailed: the program cannot be executed
@@ -68,9 +66,7 @@ def start_time(pid: int) -> str | None:
 
 
 def _start_time_by_ps(pid: int) -> str | None:
-    answer = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, began = answer.stdout.strip().partition(" ")
     return None if not began or state.startswith("Z") else began.strip()
 
@@ -119,9 +115,7 @@ def _signal(process: Process, number: signal.Signals) -> None:
         pass
 
 
-def wait_until(
-    ready: Callable[[], bool], process: Process | None, what: str, log: Path, timeout_s: float
-) -> None:
+def wait_until(ready: Callable[[], bool], process: Process | None, what: str, log: Path, timeout_s: float) -> None:
     """Polls ``ready`` while ``process`` runs.
 
     :raises StartFailed: it ended, or ``timeout_s`` passed; with the last lines of ``log``

@@ -1,0 +1,1 @@
+"""Command lines: parse, call, print. Heavy imports happen inside commands, so that `--help` is quick."""

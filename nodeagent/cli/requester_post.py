@@ -1,0 +1,136 @@
+"""``quorate job post``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodeagent.cli.requester_common import Session, confirm, print_json, say
+from nodeagent.cli.requester_quote import (
+    TermOptions,
+    make_quote,
+    options_of,
+    read_job,
+    show_quote,
+    term_options,
+)
+
+if TYPE_CHECKING:
+    from nodeagent.chain.events import JobPosted
+    from nodeagent.client.jobstate import JobState
+    from nodeagent.client.plan import JobPlan
+
+PUBLIC = "models and inputs are public: anyone can fetch them, nodes must"
+
+
+@click.command("post")
+@click.option("--model", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX model")
+@click.option(
+    "--inputs",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=".npz with one array per model input, all with the tasks as leading axis",
+)
+@term_options
+@click.option("--title", help="a line for people, in the manifest")
+@click.option("--wait", is_flag=True, help="serve the payloads and wait for the results")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="folder for the results")
+@click.option("--new", is_flag=True, help="post again, even when this very job runs or ran already")
+@click.option("--approve", is_flag=True, help="use approve instead of a permit signature")
+@click.option("--yes", "-y", is_flag=True, help="do not ask")
+@click.option("--json", "as_json", is_flag=True, help="print the job as JSON")
+@click.pass_obj
+def post(
+    session: Session,
+    /,
+    model: Path,
+    inputs: Path,
+    title: str | None,
+    wait: bool,
+    out: Path | None,
+    new: bool,
+    approve: bool,
+    yes: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Post a job; started again with the same arguments it attaches to the same job.
+
+    With --wait, results go to --out: outputs.npz (the model's outputs, and __status__ per task), results.bin and
+    receipts.json for quorate verify.
+    """
+    options = options_of(given)
+    if out is not None and not wait:
+        raise click.UsageError("--out needs --wait; later, use: quorate job fetch JOB --out DIR")
+    plan = _plan(session, model, inputs, options, title)
+    job = _post_or_attach(session, plan, options, out, new=new, approve=approve, yes=yes)
+    if as_json and not wait:
+        print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx, "escrow": job.escrow})
+    if not wait:
+        if not as_json:
+            click.echo(int(job.job))
+        say(f"now serve its payloads: quorate serve; then: quorate job fetch {job.job} --out DIR")
+        return
+    from nodeagent.cli.requester_wait import wait_and_fetch
+
+    wait_and_fetch(session, job, plan.manifest, out, as_json=as_json, probe=plan.cid)
+
+
+def _plan(session: Session, model: Path, inputs: Path, options: TermOptions, title: str | None) -> JobPlan:
+    from nodeagent.client.plan import canonical_runtime, make_plan
+
+    say("looking into the model in a process of its own")
+    facts, arrays = read_job(session, model, inputs)
+    return make_plan(
+        model,
+        arrays,
+        facts,
+        canonical_runtime(session.runtimes),
+        session.store,
+        shard_size=options.shard_size,
+        units=None if options.units == "auto" else int(options.units),
+        title=title,
+    )
+
+
+def _post_or_attach(
+    session: Session,
+    plan: JobPlan,
+    options: TermOptions,
+    out: Path | None,
+    *,
+    new: bool,
+    approve: bool,
+    yes: bool,
+) -> JobPosted:
+    from nodeagent.client.jobstate import JobState
+    from nodeagent.client.posting import Poster, announce
+
+    fresh = JobState(
+        chain_id=session.deployment.chain_id,
+        market=session.deployment.market,
+        requester=session.address,
+        manifest=plan.digest.hex(),
+        title=plan.manifest.title,
+        out=str(out.resolve()) if out else None,
+    )
+    poster = Poster(session.rpc, session.deployment, session.wallet, session.states, say)
+    made = make_quote(session, options, plan.manifest.tasks, plan.manifest.units)
+    state: JobState = fresh if new else session.states.load(fresh)
+    if not new:
+        found = poster.attach(state, made)
+        if found is not None:
+            say(f"attached to job {found.job}, posted in {found.at.tx}; nothing is paid again")
+            return found
+    say(PUBLIC)
+    show_quote(session, made, plan)
+    confirm(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
+    from nodeagent.cli.requester_serve import serving
+
+    with serving(session, plan.cid) as endpoint:
+        announce(session.rpc, session.deployment, session.wallet, endpoint)
+        posted = poster.post(state, made, use_permit=not approve)
+    say(f"posted job {posted.job.job} in {posted.job.at.tx}")
+    return posted.job

@@ -1,0 +1,110 @@
+"""Waiting for a job and writing its results, as ``job post --wait``, ``job watch`` and ``job fetch`` do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nodeagent.cli.requester_common import Session, print_json, say
+from nodeagent.cli.requester_serve import serving
+
+if TYPE_CHECKING:
+    from nodeagent.chain.events import JobPosted
+    from nodeagent.client.fetching import ResultFetcher, ShardResults
+    from nodeagent.client.history import History
+    from nodeagent.protocol.manifest import JobManifest
+
+POLL_S = 0.5  # one light batch to the endpoint each
+
+
+def wait_and_fetch(
+    session: Session,
+    job: JobPosted,
+    manifest: JobManifest,
+    out: Path | None,
+    *,
+    as_json: bool,
+    probe: str,
+) -> None:
+    """Serves, waits until every shard ended, then fetches into ``out``. Raises what fetching raises."""
+    with serving(session, probe) as endpoint:
+        from nodeagent.client.posting import announce
+
+        announce(session.rpc, session.deployment, session.wallet, endpoint)
+        try:
+            history = watch(session, job)
+        except KeyboardInterrupt:
+            say(f"\njob {job.job} goes on, but its payloads are not served any more;")
+            say("start the same command again, or: quorate serve")
+            raise
+    finish(session, history, manifest, out, as_json=as_json)
+
+
+def watch(session: Session, job: JobPosted) -> History:
+    """Shows the job's progress until it ended."""
+    from nodeagent.client.history import Follower
+    from nodeagent.client.progress import bar, progress_of
+
+    follower = Follower(session.rpc, session.deployment, job)
+    live, shown = sys.stderr.isatty(), ""
+    while True:
+        history = follower.read()
+        progress = progress_of(history, session.deployment)
+        line = f"job {job.job} {bar(progress)}"
+        if line != shown:
+            click.echo(f"\r\x1b[2K{line}" if live else line, err=True, nl=not live)
+            shown = line
+        if progress.ended:
+            if live:
+                click.echo(err=True)
+            return history
+        time.sleep(POLL_S)
+
+
+def result_fetcher(session: Session, requester: str) -> ResultFetcher:
+    """Fetches from nodes' endpoints, then the requester's, into the home's store."""
+    from nodeagent.client.fetching import ResultFetcher
+    from nodeagent.client.history import announced_endpoint, node_endpoints
+    from nodeagent.content.fetch import Fetcher
+
+    own = announced_endpoint(session.rpc, session.deployment, requester)
+    endpoints = node_endpoints(session.rpc, session.deployment)
+    return ResultFetcher(session.store, Fetcher(session.store), endpoints, [own] if own else [])
+
+
+def finish(session: Session, history: History, manifest: JobManifest, out: Path | None, *, as_json: bool) -> None:
+    """Fetches what is settled, writes it and says what came of the job. Exit code 1 when tasks lack an answer."""
+    from nodeagent.client.fetching import fetch_all
+    from nodeagent.client.outputs import RECEIPTS, write_out
+
+    job, terms = int(history.posted.job), history.terms
+    summary: dict[str, object] = {
+        "job": job,
+        "tasks": history.posted.terms.tasks,
+        "shards": terms.shards,
+        "settled_shards": len(history.settled),
+        "out": None,
+    }
+    if out is not None:
+        fetcher = result_fetcher(session, history.posted.requester)
+        shards = fetch_all(fetcher, history, manifest, _tell)
+        receipts = write_out(out, session.deployment, history, manifest, shards)
+        failed = sum(1 for task in receipts.tasks if task.status)
+        summary |= {"out": str(out), "answered_tasks": len(receipts.tasks), "failed_tasks": failed}
+        say(f"wrote {out}: {len(receipts.tasks)} answers, {failed} of them about a faulty payload")
+        say(f"check them: quorate verify {out / RECEIPTS}")
+    if as_json:
+        print_json(summary)
+    missing = terms.shards - len(history.settled)
+    if missing:
+        say(f"{missing} of {terms.shards} shards found no quorum; their price comes back with quorate job close {job}")
+        raise click.exceptions.Exit(1)
+
+
+def _tell(shard: ShardResults) -> None:
+    for why in shard.rejected:
+        say(f"shard {shard.shard}: refused {why}")
