@@ -21,8 +21,8 @@ MAX_WORK: Final = 8
 MAX_ATTEMPTS: Final = 4
 MAX_LEAVES: Final = 512
 """Leaves in one batch."""
-MAX_LANES: Final = 255
-"""Lanes one settle call may list: their indices fit a byte beside ``NOT_SHOWN``."""
+MAX_LANES: Final = 254
+"""Lanes one settle call may list."""
 
 LEAF_BYTES: Final = 44
 """job 8, shard 4, result root 32."""

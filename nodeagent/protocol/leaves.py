@@ -91,7 +91,5 @@ def commit_digest(
     """
     if len(ledger) != 20:
         raise ValueError(f"an address has 20 bytes, got {len(ledger)}")
-    data = words(
-        BATCH_TYPE, chain_id, word(int.from_bytes(ledger, "big")), node, epoch, keccak(leaves), manifest, salt
-    )
+    data = words(BATCH_TYPE, chain_id, word(int.from_bytes(ledger, "big")), node, epoch, keccak(leaves), manifest, salt)
     return keccak(data)[:TRUNCATED_BYTES]

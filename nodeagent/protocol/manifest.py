@@ -44,7 +44,9 @@ DType = Literal[
     "float32",
     "float64",
 ]
-"""Element types of inputs and outputs, by their numpy names."""
+"""Element types of inputs, by their numpy names."""
+OutputDType = DType | Literal["string"]
+"""Element types of outputs: also UTF-8 text."""
 
 MAX_DIMENSIONS = 8
 MAX_TENSORS = 64
@@ -53,13 +55,7 @@ MAX_TASK_ELEMENTS = 1 << 31
 
 def _checked_endpoint(url: str) -> str:
     parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-        or parts.query
-        or parts.fragment
-    ):
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("an endpoint is http(s)://host[:port][/path] without user, query or fragment")
     return url
 
@@ -88,7 +84,7 @@ class OutputTensor(Document):
     """One output of a task. Its shape is the model's own."""
 
     name: Name
-    dtype: DType
+    dtype: OutputDType
 
 
 class JobManifest(Document):
@@ -132,9 +128,7 @@ class JobManifest(Document):
             for dimension in tensor.shape:
                 elements *= dimension
             if elements > MAX_TASK_ELEMENTS:
-                raise ValueError(
-                    f"input {tensor.name} has {elements} elements a task, at most {MAX_TASK_ELEMENTS}"
-                )
+                raise ValueError(f"input {tensor.name} has {elements} elements a task, at most {MAX_TASK_ELEMENTS}")
         unknown = set(self.labels or ()) - {tensor.name for tensor in self.outputs}
         if unknown:
             raise ValueError(f"labels name {sorted(unknown)[0]!r}, which is not an output")
@@ -176,9 +170,7 @@ class BatchManifest(Document):
         for leaf in self.leaves:
             if leaf.job == job and leaf.shard == shard:
                 return leaf
-        raise Malformed(
-            f"batch manifest of node {self.node}, epoch {self.epoch} has no job {job}, shard {shard}"
-        )
+        raise Malformed(f"batch manifest of node {self.node}, epoch {self.epoch} has no job {job}, shard {shard}")
 
 
 def encode_manifest(manifest: JobManifest | BatchManifest) -> tuple[bytes, bytes]:

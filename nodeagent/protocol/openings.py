@@ -83,9 +83,7 @@ class _Reader:
 
     def take(self, size: int) -> bytes:
         if self._at + size > len(self._data):
-            raise Malformed(
-                f"{self._name} end at byte {len(self._data)}, inside a field that starts at {self._at}"
-            )
+            raise Malformed(f"{self._name} end at byte {len(self._data)}, inside a field that starts at {self._at}")
         self._at += size
         return self._data[self._at - size : self._at]
 
@@ -163,12 +161,8 @@ def opening_root(opening: Opening, entries: Sequence[ParsedEntry]) -> bytes:
 
 def _parse_lanes(data: bytes) -> tuple[LaneKey, ...]:
     if len(data) % LANE_KEY_BYTES or len(data) // LANE_KEY_BYTES > MAX_LANES:
-        raise Malformed(
-            f"lanes have {LANE_KEY_BYTES} bytes each and are at most {MAX_LANES}, got {len(data)} bytes"
-        )
-    keys = [
-        int.from_bytes(data[at : at + LANE_KEY_BYTES], "big") for at in range(0, len(data), LANE_KEY_BYTES)
-    ]
+        raise Malformed(f"lanes have {LANE_KEY_BYTES} bytes each and are at most {MAX_LANES}, got {len(data)} bytes")
+    keys = [int.from_bytes(data[at : at + LANE_KEY_BYTES], "big") for at in range(0, len(data), LANE_KEY_BYTES)]
     for i, (before, key) in enumerate(pairwise(keys), 1):
         if key <= before:
             raise Malformed(f"lane {i} does not ascend")
@@ -201,9 +195,7 @@ def _parse_opening(reader: _Reader, lane: int, entries: int) -> Opening:
         if entry == FOREIGN:
             segments.append(Segment(None, count, tuple(reader.take(32) for _ in range(count))))
         elif entry + count > entries:
-            raise Malformed(
-                f"a segment of lane {lane} names entries {entry} to {entry + count - 1} of {entries}"
-            )
+            raise Malformed(f"a segment of lane {lane} names entries {entry} to {entry + count - 1} of {entries}")
         else:
             segments.append(Segment(entry, count))
     proof = tuple(reader.take(32) for _ in range(reader.int(1)))

@@ -102,9 +102,7 @@ def credit(buckets: Buckets, amount: int, now: Epoch, maturity: int) -> tuple[Bu
     return Buckets(rolled.index, rolled.current + amount, rolled.previous), matured
 
 
-def take_back(
-    buckets: Buckets, amount: int, settled_at: Epoch, now: Epoch, maturity: int
-) -> tuple[Buckets, int, int]:
+def take_back(buckets: Buckets, amount: int, settled_at: Epoch, now: Epoch, maturity: int) -> tuple[Buckets, int, int]:
     """Takes a credit of ``settled_at`` back: buckets after it, amount taken (at most what is there), and
     matured.
 

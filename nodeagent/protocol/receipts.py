@@ -60,9 +60,7 @@ class ShardReceipt(Document):
 
     def settled_leaf(self, job: JobId) -> SettledLeaf:
         """The leaf of this shard in its settlement."""
-        return SettledLeaf(
-            job, Shard(self.shard), self.attempt, self.paid_slots, bytes.fromhex(self.result_root[2:])
-        )
+        return SettledLeaf(job, Shard(self.shard), self.attempt, self.paid_slots, bytes.fromhex(self.result_root[2:]))
 
     def leads_to_settlement(self, job: JobId) -> bool:
         """Whether the path leads from the shard to the settlement root it names."""
@@ -101,9 +99,7 @@ class Receipts(Document):
         for item in self.tasks:
             if item.task == task:
                 return item
-        raise Malformed(
-            f"receipts of job {self.job} hold no task {task}", hint="fetch the job again once it is final"
-        )
+        raise Malformed(f"receipts of job {self.job} hold no task {task}", hint="fetch the job again once it is final")
 
     def shard(self, shard: Shard) -> ShardReceipt:
         """Receipt of a shard. Raises :class:`Malformed` if there is none."""
@@ -120,20 +116,14 @@ def check_task(receipt: TaskReceipt, shard: ShardReceipt, result: TaskResult) ->
     say.
     """
     if result.status != receipt.status:
-        raise Malformed(
-            f"task {receipt.task}: receipt says status {receipt.status}, the result has {result.status}"
-        )
+        raise Malformed(f"task {receipt.task}: receipt says status {receipt.status}, the result has {result.status}")
     if len(result.data) != receipt.bytes:
-        raise Malformed(
-            f"task {receipt.task}: receipt says {receipt.bytes} bytes, the result has {len(result.data)}"
-        )
+        raise Malformed(f"task {receipt.task}: receipt says {receipt.bytes} bytes, the result has {len(result.data)}")
     if "0x" + hashlib.sha256(result.data).hexdigest() != receipt.sha256:
         raise Malformed(f"task {receipt.task}: the result's bytes do not have the receipt's sha256")
     root = root_from_proof(task_leaf(Task(receipt.task), result), unhex_path(receipt.path))
     if root != bytes.fromhex(shard.result_root[2:]):
-        raise Malformed(
-            f"task {receipt.task}: its path does not lead to the result root of shard {shard.shard}"
-        )
+        raise Malformed(f"task {receipt.task}: its path does not lead to the result root of shard {shard.shard}")
 
 
 def hex_path(path: list[bytes]) -> tuple[str, ...]:

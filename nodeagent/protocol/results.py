@@ -39,9 +39,7 @@ def chunk_leaf(index: int, chunk: bytes) -> bytes:
 
 def chunk_leaves(data: bytes) -> list[bytes]:
     """Leaves of all chunks of a result, in order; none for a result without bytes."""
-    return [
-        chunk_leaf(at // CHUNK_BYTES, data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)
-    ]
+    return [chunk_leaf(at // CHUNK_BYTES, data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)]
 
 
 def chunk_root(data: bytes) -> bytes:
@@ -118,9 +116,7 @@ def parse_results(data: bytes, tasks: int) -> tuple[TaskResult, ...]:
             raise Malformed(f"results file ends before task {i} of {tasks}")
         length = int.from_bytes(data[at + 1 : at + 5], "big")
         if at + 5 + length > len(data):
-            raise Malformed(
-                f"results file ends inside task {i}: {length} bytes said, {len(data) - at - 5} left"
-            )
+            raise Malformed(f"results file ends inside task {i}: {length} bytes said, {len(data) - at - 5} left")
         results.append(TaskResult(data[at], data[at + 5 : at + 5 + length]))
         at += 5 + length
     if at != len(data):

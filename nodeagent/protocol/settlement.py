@@ -76,10 +76,7 @@ class SettleCall:
         """Selector and ABI-encoded arguments of ``settle``; ``payee`` is a 20-byte address."""
         if len(payee) != 20:
             raise ValueError(f"an address has 20 bytes, got {len(payee)}")
-        tails = [
-            word(len(blob)) + blob + bytes(-len(blob) % 32)
-            for blob in (self.entries, self.lanes, self.openings)
-        ]
+        tails = [word(len(blob)) + blob + bytes(-len(blob) % 32) for blob in (self.entries, self.lanes, self.openings)]
         offsets = [128, 128 + len(tails[0]), 128 + len(tails[0]) + len(tails[1])]
         head = words(*offsets, int.from_bytes(payee, "big"))
         return SETTLE_SELECTOR + head + b"".join(tails)
@@ -90,7 +87,7 @@ def build_settle(entries: Sequence[SettleEntry], batches: Sequence[OpenBatch]) -
 
     Every lane that an entry names is listed; those in ``batches`` are opened, each with one range from its
     first to its last leaf that agrees with an entry that shows this lane. Raises ``ValueError`` for entries
-    out of order, more than 255 lanes, two batches of one lane, or a batch none of whose leaves agrees with an
+    out of order, more than 254 lanes, two batches of one lane, or a batch none of whose leaves agrees with an
     entry.
     """
     for before, entry in pairwise(entries):
@@ -100,9 +97,7 @@ def build_settle(entries: Sequence[SettleEntry], batches: Sequence[OpenBatch]) -
         raise ValueError(f"a call settles at most {FOREIGN - 1} shards, got {len(entries)}")
     lanes = sorted({lane for entry in entries for lane in entry.slots if lane is not None})
     if len(lanes) > MAX_LANES:
-        raise ValueError(
-            f"a call lists at most {MAX_LANES} lanes, got {len(lanes)}: settle fewer shards at once"
-        )
+        raise ValueError(f"a call lists at most {MAX_LANES} lanes, got {len(lanes)}: settle fewer shards at once")
     index = {lane: i for i, lane in enumerate(lanes)}
     openings = []
     for batch in sorted(batches, key=lambda item: item.lane):
@@ -130,9 +125,7 @@ def pack_lane_key(lane: LaneKey) -> bytes:
 
 
 def _pack_entry(entry: SettleEntry, hints: dict[LaneKey, int]) -> bytes:
-    head = (
-        entry.job.to_bytes(8, "big") + entry.shard.to_bytes(4, "big") + bytes((entry.attempt,)) + entry.root
-    )
+    head = entry.job.to_bytes(8, "big") + entry.shard.to_bytes(4, "big") + bytes((entry.attempt,)) + entry.root
     return head + bytes(NOT_SHOWN if lane is None else hints[lane] for lane in entry.slots)
 
 
@@ -164,9 +157,7 @@ def _opening(entries: Sequence[SettleEntry], batch: OpenBatch) -> bytes:
     return _pack_opening(len(hashes), first, segments, range_proof(hashes, first, last - first + 1))
 
 
-def _pack_opening(
-    n: int, first: int, segments: Sequence[tuple[int, int, bytes]], proof: Sequence[bytes]
-) -> bytes:
+def _pack_opening(n: int, first: int, segments: Sequence[tuple[int, int, bytes]], proof: Sequence[bytes]) -> bytes:
     parts = [n.to_bytes(2, "big"), first.to_bytes(2, "big"), len(segments).to_bytes(2, "big")]
     for entry, length, data in segments:
         parts.append(entry.to_bytes(2, "big") + length.to_bytes(2, "big") + data)

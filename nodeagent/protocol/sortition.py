@@ -27,9 +27,7 @@ def seed_from_randao(epoch: Epoch, prev_randao: bytes) -> bytes:
     return keccak(words(epoch, prev_randao))
 
 
-def draw(
-    seed: bytes, job: JobId, shard: Shard, committee: int, seats: int, valid: Valid
-) -> tuple[NodeId, ...]:
+def draw(seed: bytes, job: JobId, shard: Shard, committee: int, seats: int, valid: Valid) -> tuple[NodeId, ...]:
     """Slots of a committee: ``committee`` distinct nodes, ``VOID`` at the end where the probes ran out.
 
     ``seats`` is the length of the pool's list as of the epoch, holes included. A word that hits a hole, a
@@ -53,9 +51,7 @@ def draw(
 # --- the registry's view ``committees`` ---------------------------------------------------------------------
 
 
-def draw_words(
-    seed: bytes, job: JobId, shard: Shard, epoch: Epoch, pool: PoolId, committee: int
-) -> tuple[int, int]:
+def draw_words(seed: bytes, job: JobId, shard: Shard, epoch: Epoch, pool: PoolId, committee: int) -> tuple[int, int]:
     """The two words that ask ``NodeRegistry.committees`` for one draw."""
     request = job << 192 | shard << 160 | epoch << 128 | pool << 112 | committee << 104
     return int.from_bytes(seed, "big"), request

@@ -45,8 +45,7 @@ def _hexes(items: Iterable[bytes]) -> list[str]:
 
 
 def tree_vectors() -> Vectors:
-    """Sorted trees of 1 to 33 leaves with every proof, ranges of every batch up to 9 and of some larger ones.
-    """
+    """Sorted trees of 1 to 33 leaves with every proof, ranges of every batch up to 9 and of some larger ones."""
     leaves = [keccak(words(i)) for i in range(512)]
     sorted_cases = [(n, i) for n in range(1, 34) for i in range(n)]
     paths = [trees.sorted_proof(leaves[:n], i) for n, i in sorted_cases]
@@ -161,9 +160,7 @@ JOBS = [
 
 
 def _terms(post: int, pace: int, work: int, attempts: int, tasks: int, size: int, appeal: int) -> JobTerms:
-    return JobTerms(
-        1, tasks, size, Epoch(post), pace, PoolId(1), 3, 2, work, attempts, AnswerClass.EXACT, appeal
-    )
+    return JobTerms(1, tasks, size, Epoch(post), pace, PoolId(1), 3, 2, work, attempts, AnswerClass.EXACT, appeal)
 
 
 def epoch_vectors() -> Vectors:
@@ -172,9 +169,7 @@ def epoch_vectors() -> Vectors:
     """
     jobs = [_terms(*job) for job in JOBS]
     blocks = [0, 1, 5, 6, 9, 10, 995, 996, 999, 1000, 1003, 1005, 1006, 1009, 1010, 1011, 1019, 1020]
-    attempts = [
-        (j, s, a) for j, job in enumerate(jobs) for s in _shards(job) for a in range(job.max_attempts)
-    ]
+    attempts = [(j, s, a) for j, job in enumerate(jobs) for s in _shards(job) for a in range(job.max_attempts)]
     cases: list[tuple[int, int, int, int, int]] = []
     for j, job in enumerate(jobs):
         for shard in [*_shards(job), job.shards]:
@@ -198,9 +193,7 @@ def epoch_vectors() -> Vectors:
         "jobShards": [job.shards for job in jobs],
         "jobStride": [epochs.stride(job) for job in jobs],
         "jobLife": [epochs.job_life(job, DEFAULT_SETTLE_GRACE, DEFAULT_REPORT_EPOCHS) for job in jobs],
-        "jobClosableFrom": [
-            epochs.closable_from(job, DEFAULT_SETTLE_GRACE, DEFAULT_REPORT_EPOCHS) for job in jobs
-        ],
+        "jobClosableFrom": [epochs.closable_from(job, DEFAULT_SETTLE_GRACE, DEFAULT_REPORT_EPOCHS) for job in jobs],
         "attemptJob": [j for j, _, _ in attempts],
         "attemptShard": [s for _, s, _ in attempts],
         "attempt": [a for _, _, a in attempts],
@@ -233,9 +226,7 @@ FILES: dict[str, Callable[[], Vectors]] = {
 
 def render(vectors: Vectors) -> str:
     """One key per line, so that a change shows where it is."""
-    lines = [
-        f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in vectors.items()
-    ]
+    lines = [f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in vectors.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -116,12 +116,8 @@ def _batch(node: NodeId, epoch: Epoch, results: tuple[tuple[TaskResult, ...], ..
     for shard, answers in enumerate(results):
         root = ResultTree(Task(shard * TERMS.shard_size), answers).root
         leaves.append(Leaf(JOB, Shard(shard), root))
-        items.append(
-            BatchLeaf(job=JOB, shard=shard, root=_hex(root), results=_content(encode_results(answers)))
-        )
-    manifest, _ = encode_manifest(
-        BatchManifest(version=BATCH_VERSION, node=node, epoch=epoch, leaves=tuple(items))
-    )
+        items.append(BatchLeaf(job=JOB, shard=shard, root=_hex(root), results=_content(encode_results(answers))))
+    manifest, _ = encode_manifest(BatchManifest(version=BATCH_VERSION, node=node, epoch=epoch, leaves=tuple(items)))
     salt = keccak(b"Quorate worked example: salt of node %d" % node)
     return Batch(node, tuple(leaves), pack_leaves(leaves), manifest, salt)
 
@@ -137,9 +133,7 @@ def job_manifest() -> bytes:
         shard_size=TERMS.shard_size,
         units=UNITS,
         max_output_bytes=65536,
-        shards=tuple(
-            _content(b"Quorate worked example: inputs of shard %d" % s) for s in range(TERMS.shards)
-        ),
+        shards=tuple(_content(b"Quorate worked example: inputs of shard %d" % s) for s in range(TERMS.shards)),
     )
     return encode_manifest(manifest)[0]
 
@@ -180,8 +174,7 @@ def _draw(start: Epoch, randao: bytes) -> tuple[dict[str, object], list[tuple[No
     seed = seed_from_randao(start, randao)
     heads = [keccak(words(seed, JOB, shard)) for shard in range(TERMS.shards)]
     committees = [
-        draw(seed, JOB, Shard(s), TERMS.committee, len(SEATS), lambda i: NodeId(SEATS[i]))
-        for s in range(TERMS.shards)
+        draw(seed, JOB, Shard(s), TERMS.committee, len(SEATS), lambda i: NodeId(SEATS[i])) for s in range(TERMS.shards)
     ]
     asked = [draw_words(seed, JOB, Shard(s), start, TERMS.pool, TERMS.committee) for s in range(TERMS.shards)]
     return {
@@ -214,9 +207,7 @@ def _results() -> dict[str, object]:
 
 
 def _commits(batches: list[Batch], epoch: Epoch) -> dict[str, object]:
-    digests = [
-        commit_digest(CHAIN_ID, LEDGER, b.node, epoch, b.packed, b.manifest_digest, b.salt) for b in batches
-    ]
+    digests = [commit_digest(CHAIN_ID, LEDGER, b.node, epoch, b.packed, b.manifest_digest, b.salt) for b in batches]
     roots = [leaves_root(b.packed) for b in batches]
     sealed = [pack_lane(Lane(epoch, 0, digest)) for digest in digests]
     opened = [pack_lane(Lane(epoch, 1, root[:27])) for root in roots]
@@ -240,9 +231,7 @@ def _commits(batches: list[Batch], epoch: Epoch) -> dict[str, object]:
 
 def _settle(batches: list[Batch], committees: list[tuple[NodeId, ...]], epoch: Epoch) -> dict[str, object]:
     entries = [
-        SettleEntry(
-            JOB, leaf.shard, 0, leaf.root, tuple(LaneKey(node, epoch) for node in committees[leaf.shard])
-        )
+        SettleEntry(JOB, leaf.shard, 0, leaf.root, tuple(LaneKey(node, epoch) for node in committees[leaf.shard]))
         for leaf in batches[0].leaves
     ]
     call = build_settle(entries, [OpenBatch(LaneKey(b.node, epoch), b.leaves) for b in batches])
