@@ -30,20 +30,24 @@ def test_main__this_checkout__passes(tool: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("ours", "theirs", "value"),
     [
-        ("evm_version", "cancun", "evm_version is 'osaka' in foundry.toml but 'cancun' in ape-config.yaml"),
-        ("via_ir", False, "via_ir is True in foundry.toml but False in ape-config.yaml"),
-        ("optimization_runs", 1, "optimizer_runs is 10000 in foundry.toml but 1 in ape-config.yaml"),
-        ("version", "0.8.30", "solc is '0.8.37' in foundry.toml but '0.8.30' in ape-config.yaml"),
+        ("evm_version", "evm_version", "cancun"),
+        ("via_ir", "via_ir", False),
+        ("optimizer", "optimize", False),
+        ("optimizer_runs", "optimization_runs", 1),
+        ("solc", "version", "0.8.30"),
     ],
 )
 def test_differences__ape_setting_changed__names_both_values(
-    tool: Load, configs: tuple[dict[str, Any], ...], name: str, value: object, said: str
+    tool: Load, configs: tuple[dict[str, Any], ...], ours: str, theirs: str, value: object
 ) -> None:
     forge, ape, npm = copy.deepcopy(configs)
-    ape["solidity"][name] = value
-    assert list(tool("check_config").differences(forge, ape, npm)) == [said]
+    before = ape["solidity"][theirs]
+    ape["solidity"][theirs] = value
+    assert list(tool("check_config").differences(forge, ape, npm)) == [
+        f"{ours} is {before!r} in foundry.toml but {value!r} in ape-config.yaml"
+    ]
 
 
 def test_differences__profile_overrides_the_compiler__is_named(tool: Load, configs: tuple[dict[str, Any], ...]) -> None:
