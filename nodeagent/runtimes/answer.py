@@ -1,8 +1,7 @@
 """From a shard to its answers. The order of checks decides which status a bad question gets, so it is fixed.
 
-Model (structure, manifest, units), then the runtime's own opinion of the model, then inputs, then
-encodings, then one run per task. What is wrong with model or inputs as a whole is the answer of every task
-of the shard.
+Model (structure, manifest, units), then the kinds of its outputs, then the runtime's own opinion of the model, then
+inputs, then one run per task. What is wrong with model or inputs as a whole is the answer of every task of the shard.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ Emit = Callable[[Status, bytes, bool], None]
 """Called once per task in order: status, encoded answer, whether the runtime ran."""
 
 
-class Trap(Exception):  # noqa: N818 - an outcome
+class Trap(Exception):
     """The runtime refused, the way it would on every machine. The message is for people only."""
 
 
-class Oversize(Exception):  # noqa: N818 - an outcome
+class Oversize(Exception):
     """The outputs are larger than the manifest allows."""
 
 
@@ -58,7 +57,12 @@ class Answerer:
     def shard(self, spec: ShardSpec, emit: Emit) -> None:
         """Emit an answer for every task. Raises Pass when this machine cannot tell."""
         try:
-            plan, digest = self._model(spec)
+            data = _model(spec)
+            digest = spec.model_sha256.hex()
+            plan = self._bind(spec, data)
+            if None in plan.dtypes:
+                return _all(emit, spec.count, Status.OUTPUT_REFUSED)
+            self.load(digest, data)
         except ModelFault:
             return _all(emit, spec.count, Status.MODEL_REFUSED)
         limit = min(spec.max_input_bytes, MAX_INPUT_BYTES)
@@ -66,28 +70,18 @@ class Answerer:
             arrays = read_inputs(_read(spec.inputs_path, limit), spec.inputs, spec.count, limit)
         except InputFault:
             return _all(emit, spec.count, Status.INPUT_REFUSED)
-        if None in plan.dtypes:
-            return _all(emit, spec.count, Status.OUTPUT_REFUSED)
         for task in range(spec.count):
             feeds = [feed(arrays[item.name], task, item.batched) for item in plan.feeds]
             emit(*self._task(plan, digest, feeds, min(spec.max_output_bytes, MAX_OUTPUT_BYTES)), True)
 
-    def _model(self, spec: ShardSpec) -> tuple[Plan, str]:
-        limit = min(spec.max_model_bytes, MAX_MODEL_BYTES)
-        data = _read(spec.model_path, limit)
-        if len(data) > limit:
-            raise ModelFault(f"the model file is larger than {limit} bytes")
-        if hashlib.sha256(data).digest() != spec.model_sha256:
-            raise Pass("the model file is not the one the manifest names")
-        digest = spec.model_sha256.hex()
-        key = (digest, spec.inputs, spec.outputs)
+    def _bind(self, spec: ShardSpec, data: bytes) -> Plan:
+        key = (spec.model_sha256, spec.inputs, spec.outputs)
         if self._plan is None or self._plan[0] != key:
             self._plan = (key, models.plan(models.load(data), spec.inputs, spec.outputs))
         plan = self._plan[1]
         if plan.units > spec.units:
             raise ModelFault(f"a task takes {plan.units} units, the manifest declares {spec.units}")
-        self.load(digest, data)
-        return plan, digest
+        return plan
 
     def load(self, digest: str, data: bytes) -> None:
         """Ask the runtime to take the model. Raises ModelFault when it refuses."""
@@ -106,6 +100,16 @@ class Answerer:
         except (Oversize, EncodingFault):
             return Status.OUTPUT_REFUSED, b""
         return (Status.OK, data) if len(data) <= max_bytes else (Status.OUTPUT_REFUSED, b"")
+
+
+def _model(spec: ShardSpec) -> bytes:
+    limit = min(spec.max_model_bytes, MAX_MODEL_BYTES)
+    data = _read(spec.model_path, limit)
+    if len(data) > limit:
+        raise ModelFault(f"the model file is larger than {limit} bytes")
+    if hashlib.sha256(data).digest() != spec.model_sha256:
+        raise Pass("the model file is not the one the manifest names")
+    return data
 
 
 def _all(emit: Emit, count: int, status: Status) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from . import identity
 from .errors import Pass
 from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
-from .launch import end, launch
+from .launch import end, kill, launch
 from .types import ExecutorLimits, ModelFacts, ShardSpec, Status, TaskResult, TensorSpec, ValueFacts
 
 Progress = Callable[[int, int], None]
@@ -85,7 +85,10 @@ class Executor:
             self.close()
             self._scratch.mkdir(parents=True, exist_ok=True)
             self._started = time.monotonic()
-            self._child = launch(self._argv, self._limits, self._scratch)
+            try:
+                self._child = launch(self._argv, self._limits, self._scratch)
+            except OSError as error:
+                raise Pass(f"the executor cannot be started: {error.strerror}") from error
             hello = {
                 "runtimes": str(self._runtimes_dir),
                 "node": shutil.which("node"),
@@ -95,10 +98,14 @@ class Executor:
             self._receive(0, self._limits.start_s, "ready")
 
     def close(self) -> None:
-        """End the executor and all it started."""
-        child, self._child = self._child, None
+        """End the executor and all it started; a shard that another thread waits for becomes a Pass."""
+        child = self._child
         if child is not None:
-            end(child)
+            kill(child)
+        with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                end(child)
 
     def run(
         self, spec: ShardSpec, progress: Progress | None = None, *, seconds: float | None = None

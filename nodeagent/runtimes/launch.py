@@ -66,10 +66,15 @@ def launch(argv: Sequence[str], limits: ExecutorLimits, scratch: Path) -> subpro
     return child
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole process group and reap the child."""
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole process group, close its pipes and reap it."""
+    kill(child)
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             with suppress(OSError):

@@ -98,6 +98,9 @@ def plan(model: ModelProto, inputs: Sequence[TensorSpec], outputs: Sequence[str]
     if strange or not outputs or len(set(outputs)) != len(outputs) or len(set(given)) != len(given):
         raise ModelFault(f"the model gives outputs {given}, the manifest declares {list(outputs)}")
     values, macs = _walk(model, feeds)
+    hidden = [n for n, v in zip(given, values, strict=True) if n not in outputs and v.elem not in NAMES]
+    if hidden:
+        raise ModelFault(f"outputs {hidden} have types that the runtime cannot hand out")
     chosen = [values[given.index(name)] for name in outputs]
     return Plan(
         feeds,
