@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench
+from shardbench import Bench
 
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.install import install

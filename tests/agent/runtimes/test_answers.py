@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench import FLOAT, Bench, decoded, doubler, floats, model, node, value
 from onnx import TensorProto
+from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, value
 
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.types import NATIVE, TensorSpec

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, value
 
-from bench import FLOAT, Bench, decoded, doubler, floats, model, node, value
 from nodeagent.runtimes import executor as child
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor, spec_to
@@ -86,7 +86,8 @@ def test_launch__child__inherits_no_secret_and_has_limits(tmp_path: Path, monkey
     limits = ExecutorLimits(data_bytes=1 << 30, cpu_s=77, files=99)
     code = (
         "import os, sys, resource as r; sys.stdin.read(1);"
-        "print(sorted(os.environ), os.getcwd(), os.getpgid(0) == os.getpid(),"
+        "names = open('/proc/self/environ').read().split(chr(0))[:-1];"
+        "print(sorted(n.split('=')[0] for n in names), os.getcwd(), os.getpgid(0) == os.getpid(),"
         "r.getrlimit(r.RLIMIT_DATA)[0], r.getrlimit(r.RLIMIT_CPU)[0], r.getrlimit(r.RLIMIT_NOFILE)[0],"
         "r.getrlimit(r.RLIMIT_CORE)[0], r.getrlimit(r.RLIMIT_FSIZE)[0])"
     )

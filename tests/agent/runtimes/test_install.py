@@ -118,7 +118,7 @@ def test_node_version__newer_or_nightly_node__is_taken(tmp_path: Path, monkeypat
 
 def test_install__tools_missing__says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match="Node.js was not found"):
+    with pytest.raises(ToolMissing, match=r"Node\.js was not found"):
         install(tmp_path / "new")
     fake_node(tmp_path, "v20.0.0")
     with pytest.raises(ToolMissing, match="npm was not found"):

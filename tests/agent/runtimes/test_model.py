@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from bench import FLOAT, Array, doubler, model, node, value
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from shardbench import FLOAT, Array, doubler, model, node, value
 
 from nodeagent.runtimes import model as models
 from nodeagent.runtimes.errors import ModelFault
