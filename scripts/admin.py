@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from ape.cli import ConnectedProviderCommand
 
+from scripts._lib.options import Address, Amount, pool_terms, reads, writes
+
 if TYPE_CHECKING:
     from scripts._lib.administration import Admin
 
 ROLE = click.Choice(["ADMIN", "POOLS", "FEES", "PAUSER", "MINTER"], case_sensitive=False)
 PAUSABLE = {"registry": "NodeRegistry", "market": "JobMarket"}
-
-
-class Address(click.ParamType):
-    """An address, or an ape alias."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from eth_utils import is_address, to_checksum_address
-
-        if is_address(value):
-            return str(to_checksum_address(value))
-        from ape import accounts
-
-        if value in accounts.aliases:
-            return str(accounts.load(value).address)
-        self.fail(f"{value!r} is neither an address (with a right checksum) nor an ape alias", param, ctx)
-
-
-class Amount(click.ParamType):
-    """A whole number, also as 100e18."""
-
-    name = "amount"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from scripts._lib.params import amount
-
-        number = amount(value)
-        if not isinstance(number, int):
-            self.fail(f"{value!r} is not a whole number such as 250 or 100e18", param, ctx)
-        return number
-
-
-def writes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that sends."""
-    function = click.option("--yes", is_flag=True, help="Do not ask.")(function)
-    function = click.option("--account", metavar="ALIAS", help="Ape account that signs.")(function)
-    return reads(function, as_json=False)
-
-
-def reads(function: Callable[..., Any], as_json: bool = True) -> Callable[..., Any]:
-    """Options of every command."""
-    if as_json:
-        function = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
-    folder = click.Path(file_okay=False, path_type=Path)
-    return click.option("--record", type=folder, help="Folder of <chain-id>.json. Default: deployments/.")(function)
 
 
 def _admin(provider: Any, record: Path | None, account: str | None = None, yes: bool = False) -> Admin:
@@ -83,17 +38,6 @@ def pool() -> None:
     """Capability classes of nodes, their terms."""
 
 
-def _terms(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--open/--closed", "is_open", default=None, help="Whether new nodes and jobs are accepted."),
-        click.option("--max-seats-per-node", "maxSeatsPerNode", type=click.IntRange(1, 8)),
-        click.option("--max-shard-pay", "maxShardPay", type=Amount(), help="Payment-token units."),
-        click.option("--floor", type=Amount(), help="Lowest price of a unit, payment-token units."),
-    ):
-        function = option(function)
-    return function
-
-
 def _given(is_open: bool | None, terms: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in terms.items() if value is not None}
     return given if is_open is None else {**given, "open": is_open}
@@ -103,7 +47,7 @@ def _given(is_open: bool | None, terms: dict[str, Any]) -> dict[str, Any]:
 @click.argument("name")
 @click.option("--id", "number", type=click.IntRange(1, 2**16 - 1), help="Default: the parameter file's.")
 @click.option("--seat-stake", "seatStake", type=Amount(), help="Stake-token units; fixed for the pool's life.")
-@_terms
+@pool_terms
 @click.option("--params", "params_path", type=click.Path(dir_okay=False, path_type=Path))
 @writes
 def pool_create(
@@ -153,7 +97,7 @@ def pool_create(
 
 @pool.command("tune", cls=ConnectedProviderCommand)
 @click.argument("name")
-@_terms
+@pool_terms
 @writes
 def pool_tune(
     provider: Any, name: str, record: Path | None, account: str | None, yes: bool, is_open: bool | None, **terms: Any

@@ -57,7 +57,8 @@ def cli(
     params = params_module.load(path, session.interfaces, deployer)
     say(f"{provider.network.name}, chain {session.chain.chain_id}, parameters {path.name}, deployer {deployer}")
     if found is not None:
-        check_code(session.chain, found, session.artifacts)
+        for name in check_code(session.chain, found, session.artifacts):
+            say(f"  note: {name} was deployed from other sources than this checkout's (--fresh deploys these)")
     _deploy(session, params, sender, found, yes, as_json)
 
 

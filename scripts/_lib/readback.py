@@ -60,10 +60,10 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def check_code(chain: Chain, record: Record, artifacts: Mapping[str, Artifact]) -> None:
-    """Every recorded contract has its recorded code, and that code is what this checkout compiles to.
+def check_code(chain: Chain, record: Record, artifacts: Mapping[str, Artifact]) -> list[str]:
+    """Every recorded contract has its recorded code. Returns the names whose code this checkout does not compile to.
 
-    Raises ScriptError at the first that has not.
+    Raises ScriptError at the first that has not, and for an unfinished deployment also when the sources changed.
     """
     genesis = chain.block(0)["hash"]
     if record.genesis != genesis:
@@ -72,6 +72,7 @@ def check_code(chain: Chain, record: Record, artifacts: Mapping[str, Artifact]) 
             f"this one's is {genesis}",
             hint="a devnet that was started again? then add --fresh: the old record is set aside",
         )
+    others: list[str] = []
     for name, entry in record.contracts.items():
         code = chain.code(entry.address)
         if not code:
@@ -86,10 +87,13 @@ def check_code(chain: Chain, record: Record, artifacts: Mapping[str, Artifact]) 
             )
         artifact = artifacts.get("TestStablecoin" if name == "PaymentToken" and entry.tx else name)
         if artifact is not None and not artifact.matches(code):
-            raise ScriptError(
-                f"{name} at {entry.address} was deployed from other sources than these",
-                hint="check out the version that was deployed, or add --fresh to deploy this one beside it",
-            )
+            others.append(name)
+    if others and not record.complete:
+        raise ScriptError(
+            f"{', '.join(others)} were deployed from other sources than these, and the deployment is not finished",
+            hint="check out the version it was begun with to finish it, or add --fresh to deploy this one",
+        )
+    return others
 
 
 def read_payment_token(chain: Chain, wanted: PaymentToken) -> None:
