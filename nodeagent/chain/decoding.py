@@ -161,7 +161,8 @@ TOPIC_OF: dict[str, bytes] = {s.split("(")[0]: keccak(s.encode()) for s in _DECO
 def decode_log(raw: dict[str, Any]) -> Event | None:
     """One entry of ``eth_getLogs``. None for an event this package has no use for."""
     topics = b"".join(to_bytes(topic) for topic in raw["topics"])
-    at = At(int(raw["blockNumber"], 16), int(raw["logIndex"], 16), raw["transactionHash"], topics, to_bytes(raw["data"]))
+    where = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
+    at = At(*where, raw["transactionHash"], topics, to_bytes(raw["data"]))
     return decode_at(at)
 
 

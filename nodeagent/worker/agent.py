@@ -1,0 +1,291 @@
+"""The loop: read the chain, learn seeds, draw, decide, act, settle. Fetching and computing have threads of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from nodeagent.chain.headers import prev_randao
+from nodeagent.chain.rpc import Rpc
+from nodeagent.chain.scan import Head, Scanner
+from nodeagent.errors import Fatal, QuorateError, Transient
+from nodeagent.protocol.epochs import epoch_of, seed_block
+from nodeagent.protocol.sortition import draw_words, parse_slots, seed_from_randao
+from nodeagent.protocol.types import Epoch, JobId
+from nodeagent.worker import lifecycle as life
+from nodeagent.worker.bench import Bench, Done
+from nodeagent.worker.compute import Order, results_path
+from nodeagent.worker.draws import Draw, DrawBook, starting_in
+from nodeagent.worker.hands import Hands
+from nodeagent.worker.settler import Settler
+from nodeagent.worker.views import Pace, Passes, facts, sources
+from nodeagent.worker.world import World
+
+CHECKED_DRAWS = 64
+log = structlog.get_logger(__name__)
+
+
+class DrawMismatch(Fatal):
+    """The registry draws another committee than this program computes: it must not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Numbers of the configuration that the loop uses."""
+
+    poll_seconds: float = 0.0
+    min_unit_price: int = 0
+    auto_resume: bool = True
+    reveal_depth: int = 2
+    margin_blocks: int = 3
+    margin_seconds: float = 0.5
+
+
+class Agent:
+    """One node. ``run`` returns after ``stop``; a second call of it is not meant."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        hands: Hands,
+        scanner: Scanner,
+        bench: Bench,
+        settler: Settler,
+        fresh_world: Callable[[], World],
+        habits: Habits,
+        *,
+        own_url: str = "",
+        wake: threading.Event | None = None,
+        report: Callable[[Agent], None] = lambda _: None,
+    ) -> None:
+        self.rpc, self.hands, self.scanner, self.bench, self.settler = rpc, hands, scanner, bench, settler
+        self.habits, self.own_url = habits, own_url
+        self._fresh_world, self._report = fresh_world, report
+        self._wake = wake or threading.Event()
+        self._stopping = False
+        self.world = fresh_world()
+        self.seeds: dict[Epoch, bytes] = {}
+        self.book = DrawBook(self.world, self.seeds)
+        self.passes = Passes()
+        self.pace = Pace()
+        self.head: Head | None = None
+        self.problems: dict[str, str] = {}
+        self._acted = ""
+        self._pruned_epoch = -1
+        self.inferences = int(hands.ledger.meta("inferences") or 0)
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Works until ``stop``. Raises Fatal when a person must act."""
+        self._fold()
+        while not self._stopping:
+            wait = self.pace.poll(self.habits.poll_seconds)
+            try:
+                if not self.step():
+                    wait = 0.0
+                self.problems.pop("chain", None)
+            except Fatal:
+                raise
+            except QuorateError as fault:
+                self._complain("chain", str(fault))
+                wait = max(wait, 0.25)
+            if wait:
+                self._wake.wait(wait)
+            self._wake.clear()
+        log.info("agent_stopped", block=self.head.block if self.head else None)
+
+    def stop(self) -> None:
+        """Ends ``run`` after the step at hand. Safe from a signal handler."""
+        self._stopping = True
+        self._wake.set()
+
+    def step(self) -> bool:
+        """One look at the chain and what follows from it. False while it is behind and should look again at once."""
+        progress = self.scanner.step()
+        if progress.rewound_to is not None:
+            log.warning("chain_reorganised", back_to=progress.rewound_to)
+            self._fold()
+            for epoch in [e for e in self.seeds if seed_block(e, self._epoch_blocks) > progress.rewound_to]:
+                del self.seeds[epoch]
+        else:
+            self.world.apply(progress.events)
+        if not progress.caught_up:
+            return False
+        self.head = progress.head
+        self.pace.saw(progress.head.block, time.monotonic())
+        arrived = self._harvest(progress.head.block)
+        if arrived or progress.head.hash != self._acted:
+            self._act(progress.head)
+            self._acted = progress.head.hash
+        return True
+
+    def _act(self, head: Head) -> None:
+        self.hands.block = head.block
+        if self._prune_due(head.block):
+            self._prune(head.block)
+        known = self._learn_seeds(head.block)
+        clock = self.clock(head.block)
+        view = facts(self.world, self.book, clock, known, self.habits.min_unit_price, self.habits.auto_resume)
+        for action in life.decide(self._state(clock), view, clock):
+            self._do(action)
+        try:
+            self.settler.tick(self.world, self.book, head.block)
+            self.problems.pop("settle", None)
+        except QuorateError as fault:  # never a reason to hold back a commit or a reveal
+            self._complain("settle", str(fault))
+        for intent in self.hands.outbox.tick(head.block, head.base_fee):
+            if intent.state in ("failed", "lost", "expired"):
+                log.warning("intent_ended", intent=intent.key, state=intent.state, reason=intent.reason)
+        self._report(self)
+
+    def clock(self, block: int) -> life.Clock:
+        deployment = self.hands.deployment
+        margin = self.pace.margin(self.habits.margin_blocks, self.habits.margin_seconds, deployment.epoch_blocks)
+        return life.Clock(block, deployment.epoch_blocks, margin, self.habits.reveal_depth, deployment.reveal_grace)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    @property
+    def _epoch_blocks(self) -> int:
+        return self.hands.deployment.epoch_blocks
+
+    def _fold(self) -> None:
+        """Builds the world anew from the events on disk."""
+        self.world = self._fresh_world()
+        self.world.apply(self.hands.ledger.events())
+        self.book = DrawBook(self.world, self.seeds)
+
+    def _learn_seeds(self, block: int) -> bool:
+        """Reads the headers of epochs in which attempts start; computes their draws. Whether this epoch's are known."""
+        now = epoch_of(block, self._epoch_blocks)
+        oldest = max(0, now - self.hands.deployment.ring + 2)
+        wanted = [
+            Epoch(e)
+            for e in range(oldest, now + 1)
+            if e not in self.seeds and seed_block(Epoch(e), self._epoch_blocks) <= block and self._starts_in(Epoch(e))
+        ]
+        if wanted:
+            asked = [
+                ("eth_getBlockByNumber", [hex(seed_block(epoch, self._epoch_blocks)), False]) for epoch in wanted
+            ]
+            for epoch, header in zip(wanted, self.rpc.batch(asked), strict=True):
+                if isinstance(header, Exception):
+                    raise header
+                if header is None:
+                    raise Transient(f"the endpoint has no block {seed_block(epoch, self._epoch_blocks)} yet")
+                self.seeds[epoch] = seed_from_randao(epoch, prev_randao(header))
+        fresh = [draw for epoch in sorted(self.seeds) for draw in self.book.update(epoch)]
+        if fresh:
+            self._check_draws(fresh[-CHECKED_DRAWS:])
+            mine = sum(self.world.node in draw.slots for draw in fresh)
+            log.info("drawn", epoch=now, committees=len(fresh), mine=mine)
+        return seed_block(now, self._epoch_blocks) <= block
+
+    def _starts_in(self, epoch: Epoch) -> bool:
+        return any(next(starting_in(job.terms, epoch), None) is not None for job in self.world.jobs.values())
+
+    def _check_draws(self, draws: list[Draw]) -> None:
+        """Compares own draws with the registry's. Raises DrawMismatch, or Transient where the chain just moved."""
+        words: list[int] = []
+        for draw in draws:
+            pool, size = self.world.pool, len(draw.slots)
+            words.extend(draw_words(self.seeds[draw.start], draw.job, draw.shard, draw.start, pool, size))
+        answer = self.hands.doors.registry.committees(words)
+        for index, draw in enumerate(draws):
+            slots = parse_slots(answer[2 * index : 2 * index + 2], len(draw.slots))
+            if slots != draw.slots:
+                self.book.forget(Epoch(draw.start + 1))
+                if self.problems.get("draw") == f"{draw.job}:{draw.shard}:{draw.attempt}":
+                    raise DrawMismatch(
+                        f"the registry draws {slots} for job {draw.job}, shard {draw.shard}, attempt {draw.attempt},"
+                        f" this program {draw.slots}",
+                        hint="stop the node and report this with its agent.db",
+                    )
+                self.problems["draw"] = f"{draw.job}:{draw.shard}:{draw.attempt}"
+                raise Transient("the registry's draw differs; looking again")
+        self.problems.pop("draw", None)
+
+    # --- acting -------------------------------------------------------------------------------------------------
+
+    def _state(self, clock: life.Clock) -> life.State:
+        ledger, outbox = self.hands.ledger, self.hands.outbox
+        flying = {intent.key for intent in outbox.pending()}
+        if outbox.get(life.resume_key(clock.epoch)) is not None:
+            flying.add(life.resume_key(clock.epoch))  # once an epoch, whatever became of it
+        return life.State(
+            done=frozenset(ledger.results()),
+            given_up=frozenset(self.passes.final),
+            batches=ledger.batch_epochs(Epoch(clock.epoch - clock.reveal_grace - 1)),
+            in_flight=frozenset(flying),
+        )
+
+    def _do(self, action: life.Action) -> None:
+        match action:
+            case life.Compute():
+                self._compute(action)
+            case life.Seal():
+                self.hands.seal(action)
+            case life.Commit():
+                self.hands.commit(action)
+            case life.Reveal():
+                self.hands.reveal(action)
+            case life.Turn():
+                self.hands.turn(action)
+            case life.Resume():
+                self.hands.resume(action)
+
+    def _compute(self, action: life.Compute) -> None:
+        job = self.world.jobs[action.job]
+        if not self.passes.resting((action.job, action.shard), self.hands.block):
+            self.bench.offer(Order(job, action.shard, action.deadline, sources(self.world, job, self.own_url)))
+
+    def _harvest(self, block: int) -> bool:
+        """Takes finished shards from the bench to disk. Whether there were any."""
+        outcomes = self.bench.tick(block, self.pace.block_s)
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                self.hands.ledger.add_result(outcome.result)
+                self.hands.ledger.add_inferences(outcome.ran)
+                self.inferences += outcome.ran
+            else:
+                self.passes.add(outcome.job, outcome.shard, outcome.reason, outcome.final, block)
+                log.warning("shard_passed", job=outcome.job, shard=outcome.shard, reason=outcome.reason)
+                if outcome.fatal is not None:
+                    self._complain("work", str(outcome.fatal))
+        return bool(outcomes)
+
+    def _complain(self, what: str, message: str) -> None:
+        if self.problems.get(what) != message:
+            log.warning("problem", about=what, message=message)
+        self.problems[what] = message
+
+    # --- forgetting ---------------------------------------------------------------------------------------------
+
+    def _prune_due(self, block: int) -> bool:
+        return epoch_of(block, self._epoch_blocks) != self._pruned_epoch
+
+    def _prune(self, block: int) -> None:
+        """Once an epoch: drops what no deadline is left for."""
+        deployment = self.hands.deployment
+        now = epoch_of(block, self._epoch_blocks)
+        self._pruned_epoch = now
+        before = Epoch(max(0, now - deployment.ring - 2))
+        dead: list[JobId] = [
+            job.id
+            for job in self.world.jobs.values()
+            if self.world.over(job, now, deployment.settle_grace, deployment.report_epochs)
+        ]
+        for job, shard in self.hands.ledger.results():
+            if job in dead:
+                results_path(self.hands.pending, job, shard).unlink(missing_ok=True)
+        self.hands.ledger.prune(before * self._epoch_blocks, dead, self.world.node)
+        self.world.prune(before, dead)
+        self.passes.forget(dead)
+        self.book.forget(before)
+        for epoch in [e for e in self.seeds if e < before]:
+            del self.seeds[epoch]

@@ -1,0 +1,163 @@
+"""One shard from manifest to result root: fetch, check, run, hash. Runs on the bench's threads, never in the loop.
+
+What breaks the manifest is an answer and comes from the runtime; what this machine cannot get or do is a pass, raised
+as an error here. Whatever is fetched is verified against its CID by the content store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeagent.content import LayeredStore
+from nodeagent.content.cid import Cid
+from nodeagent.content.fetch import Fetcher
+from nodeagent.content.unixfs import Budget, file_cid
+from nodeagent.errors import JobFault
+from nodeagent.protocol.documents import Content
+from nodeagent.protocol.manifest import JobManifest, parse_job_manifest
+from nodeagent.protocol.results import ResultTree, TaskResult, encode_results
+from nodeagent.protocol.types import Shard, Task
+from nodeagent.runtimes.host import Executor
+from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_MODEL_BYTES, ShardSpec, TensorSpec
+from nodeagent.worker.ledger import Result
+from nodeagent.worker.world import Job
+
+
+class Mismatch(JobFault):
+    """The manifest is not the one the job's terms promise, or asks for what this node does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A shard to compute. ``sources`` are base URLs, tried in order; ``deadline`` is a block."""
+
+    job: Job
+    shard: Shard
+    deadline: int
+    sources: tuple[str, ...]
+
+    @property
+    def first(self) -> Task:
+        return Task(self.shard * self.job.terms.shard_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An order whose payload is on disk."""
+
+    order: Order
+    spec: ShardSpec
+
+
+def check_manifest(manifest: JobManifest, job: Job, runtimes: dict[str, bytes]) -> None:
+    """Raises Mismatch with the first field that does not fit the job as it was posted."""
+    expected = {
+        "tasks": (job.posted_tasks, manifest.tasks),
+        "shardSize": (job.terms.shard_size, manifest.shard_size),
+        "units": (job.units, manifest.units),
+        "class": (job.terms.answer_class.name, manifest.answer_class),
+    }
+    for field, (posted, told) in expected.items():
+        if posted != told:
+            raise Mismatch(f"job {job.id}: {field} is {posted} on chain and {told} in the manifest")
+    if manifest.runtime.name != CANONICAL:
+        raise Mismatch(f"job {job.id}: runtime {manifest.runtime.name!r} is not one this node runs")
+    ours = runtimes.get(CANONICAL)
+    if ours is None or manifest.runtime.id != "0x" + ours.hex():
+        raise Mismatch(f"job {job.id}: runtime id {manifest.runtime.id} is not this release's")
+
+
+class Pantry:
+    """Fetches what shards need. ``folder`` keeps models by CID and inputs while they are used."""
+
+    def __init__(self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes]) -> None:
+        self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
+        for part in ("models", "inputs"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        for left in (folder / "inputs").iterdir():
+            left.unlink()
+
+    def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
+        """Raises Transient when the payload cannot be had, JobFault when it does not fit the job."""
+        job = order.job
+        sources = list(order.sources)
+        raw = self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel)
+        manifest = parse_job_manifest(raw)
+        check_manifest(manifest, job, self._runtimes)
+        sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
+        model = self._folder / "models" / manifest.model.cid
+        self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, model)
+        inputs = self._folder / "inputs" / f"{job.id}-{order.shard}.npz"
+        self._bring(manifest.shards[order.shard], MAX_INPUT_BYTES, sources, cancel, inputs)
+        with model.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        spec = ShardSpec(
+            runtime=manifest.runtime.name,
+            model_path=model,
+            model_sha256=digest,
+            inputs_path=inputs,
+            first=order.first,
+            count=job.terms.tasks_in(order.shard),
+            inputs=tuple(TensorSpec(t.name, t.dtype, t.shape) for t in manifest.inputs),
+            outputs=tuple(t.name for t in manifest.outputs),
+            units=manifest.units,
+            max_output_bytes=manifest.max_output_bytes,
+        )
+        return Prepared(order, spec)
+
+    def _bring(
+        self, content: Content, most: int, sources: Sequence[str], cancel: Callable[[], bool], path: Path
+    ) -> None:
+        if content.bytes > most:
+            raise Mismatch(f"{content.cid} has {content.bytes} bytes, this node takes {most}")
+        cid = Cid.parse(content.cid)
+        self._fetcher.fetch(cid, sources, max_bytes=content.bytes, cancel=cancel)
+        if path.exists() and path.stat().st_size == content.bytes and path.parent.name == "models":
+            return
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with part.open("wb") as file:
+            for block in self._store.read(cid, Budget(max_bytes=content.bytes)):
+                file.write(block)
+        if part.stat().st_size != content.bytes:
+            size = part.stat().st_size
+            part.unlink()
+            raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
+        part.replace(path)
+
+
+def run_shard(
+    prepared: Prepared, executor: Executor, pending: Path, seconds: float | None
+) -> tuple[Result, int]:
+    """Computes a shard and writes its results file under ``pending``, synced. Also the tasks that were run.
+
+    Raises Pass (a Transient) when this machine has no answer.
+    """
+    order = prepared.order
+    before = executor.inferences
+    try:
+        answers = executor.run(prepared.spec, seconds=seconds)
+    finally:
+        prepared.spec.inputs_path.unlink(missing_ok=True)
+    results = [TaskResult(answer.status, answer.data) for answer in answers]
+    tree = ResultTree(order.first, results)
+    path = results_path(pending, order.job.id, order.shard)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(encode_results(results))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    with path.open("rb") as file:
+        cid = file_cid(file)
+    size = path.stat().st_size
+    found = Result(order.job.id, order.shard, tree.root, str(cid), size, len(results))
+    return found, executor.inferences - before
+
+
+def results_path(pending: Path, job: int, shard: int) -> Path:
+    """Where a results file waits until its reveal: outside the served store, so that nobody can copy it."""
+    return pending / f"{job}-{shard}.results"

@@ -1,0 +1,101 @@
+"""Which shards this node was drawn for, computed off chain from seeds and the seat list. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from nodeagent.protocol.epochs import commit_epoch, first_epoch, stride
+from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, Shard
+from nodeagent.worker.world import Job, World
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A committee: slots of one attempt of a shard, which starts in ``start`` and commits in ``commit``."""
+
+    job: JobId
+    shard: Shard
+    attempt: int
+    start: Epoch
+    commit: Epoch
+    slots: tuple[NodeId, ...]
+
+    def slot_of(self, node: NodeId) -> int | None:
+        return self.slots.index(node) if node in self.slots else None
+
+
+def starting_in(terms: JobTerms, epoch: Epoch) -> Iterator[tuple[Shard, int]]:
+    """(shard, attempt) pairs whose attempt starts in ``epoch``: the inverse of ``attempt_start``."""
+    for attempt in range(terms.max_attempts):
+        wave = epoch - attempt * stride(terms) - terms.post_epoch - 1
+        if wave < 0:
+            return
+        first = wave * terms.pace
+        for shard in range(first, min(first + terms.pace, terms.shards)):
+            yield Shard(shard), attempt
+
+
+def committee(world: World, job: Job, shard: Shard, attempt: int, seed: bytes) -> Draw:
+    """The committee of one attempt. ``seed`` is that of the epoch in which it starts."""
+    terms = job.terms
+    start = Epoch(first_epoch(terms, shard) + attempt * stride(terms))
+    slots = world.seats.committee(seed, job.id, shard, terms.committee, start)
+    return Draw(job.id, shard, attempt, start, commit_epoch(terms, shard, attempt), slots)
+
+
+def draws_in(world: World, epoch: Epoch, seed: bytes) -> list[Draw]:
+    """Every committee of the pool that is drawn in ``epoch``, settled shards aside."""
+    found = []
+    for job in world.jobs.values():
+        for shard, attempt in starting_in(job.terms, epoch):
+            if (job.id, shard) not in world.settled:
+                found.append(committee(world, job, shard, attempt, seed))
+    return found
+
+
+class DrawBook:
+    """Draws by epoch, computed once a seed is known and kept until ``forget``.
+
+    ``seeds`` maps epochs to 32-byte seeds; the caller fills it from headers.
+    """
+
+    def __init__(self, world: World, seeds: Mapping[Epoch, bytes]) -> None:
+        self._world, self._seeds = world, seeds
+        self._by_epoch: dict[Epoch, dict[tuple[JobId, Shard], Draw]] = {}
+
+    def update(self, epoch: Epoch) -> list[Draw]:
+        """Computes the draws of ``epoch`` if its seed is known and they are not; returns the new ones."""
+        seed = self._seeds.get(epoch)
+        if seed is None or epoch in self._by_epoch:
+            return []
+        found = draws_in(self._world, epoch, seed)
+        self._by_epoch[epoch] = {(d.job, d.shard): d for d in found}
+        return found
+
+    def get(self, job: Job, shard: Shard, attempt: int) -> Draw | None:
+        """The committee of an attempt, computed if need be; None while its seed is unknown."""
+        start = Epoch(first_epoch(job.terms, shard) + attempt * stride(job.terms))
+        known = self._by_epoch.get(start, {}).get((job.id, shard))
+        if known is not None:
+            return known
+        seed = self._seeds.get(start)
+        return committee(self._world, job, shard, attempt, seed) if seed is not None else None
+
+    def mine(self, since: Epoch) -> list[Draw]:
+        """Draws that have this node, of attempts that commit in ``since`` or later."""
+        node = self._world.node
+        return [
+            draw
+            for draws in self._by_epoch.values()
+            for draw in draws.values()
+            if draw.commit >= since and node in draw.slots
+        ]
+
+    def forget(self, before: Epoch) -> None:
+        for epoch in [e for e in self._by_epoch if e < before]:
+            del self._by_epoch[epoch]
+
+    def clear(self) -> None:
+        """Drops everything, after a reorganisation."""
+        self._by_epoch.clear()

@@ -1,0 +1,204 @@
+"""Puts an agent together from a home, and takes it apart again. The only place that knows all its parts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import structlog
+
+from nodeagent.chain.deployment import Deployment, load_deployment, verify_deployment
+from nodeagent.chain.doors import Doors
+from nodeagent.chain.outbox import FeeCaps, Outbox
+from nodeagent.chain.rpc import Rpc
+from nodeagent.chain.scan import Scanner
+from nodeagent.config import GWEI, Home, NodeConfig
+from nodeagent.content import open_content
+from nodeagent.content.fetch import Fetcher
+from nodeagent.content.gateway import Gateway
+from nodeagent.errors import Fatal
+from nodeagent.protocol.types import NodeId, PoolId
+from nodeagent.runtimes.host import Executor
+from nodeagent.runtimes.types import CANONICAL, ExecutorLimits
+from nodeagent.worker.agent import Agent, Habits
+from nodeagent.worker.bench import Bench
+from nodeagent.worker.compute import Pantry
+from nodeagent.worker.hands import Hands
+from nodeagent.worker.ledger import Ledger
+from nodeagent.worker.settler import Settler
+from nodeagent.worker.world import World
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+log = structlog.get_logger(__name__)
+
+
+class AlreadyRunning(Fatal):
+    """Another agent works in this home; two would seal one epoch twice."""
+
+
+class NotRegistered(Fatal):
+    """The key acts for no node yet."""
+
+
+@contextlib.contextmanager
+def only_one(home: Home) -> Iterator[None]:
+    """Holds the home's lock. Raises AlreadyRunning."""
+    home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with home.lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(
+                f"an agent already runs in {home.path}", hint="stop it first, or use another --home"
+            ) from None
+        _write_pid(file)
+        yield
+
+
+def running_pid(home: Home) -> int | None:
+    """Process id of the agent that holds the home's lock, else None."""
+    try:
+        with home.lock.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(file.read().strip() or 0) or None
+            return None
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write_pid(file: IO[str]) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+
+
+def open_chain(home: Home, config: NodeConfig) -> tuple[Rpc, Deployment, Doors]:
+    """The endpoint and the contracts, checked against each other. Raises WrongChain, BadDeployment, RpcUnreachable."""
+    rpc = Rpc(config.rpc_url)
+    deployment = verify_deployment(rpc, load_deployment(home.resolve(config.deployment)))
+    return rpc, deployment, Doors.of(rpc, deployment)
+
+
+def executor_limits(config: NodeConfig) -> ExecutorLimits:
+    return ExecutorLimits(data_bytes=config.memory_mib << 20, task_s=config.task_seconds)
+
+
+@contextlib.contextmanager
+def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterator[Agent]:
+    """A ready agent with its gateway and executors; everything ends with the block.
+
+    Raises Fatal (AlreadyRunning, NotRegistered, WrongChain, …) when a person must act, Transient when the chain is
+    not there.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(only_one(home))
+        rpc, deployment, doors = open_chain(home, config)
+        stack.callback(rpc.close)
+        node = doors.ledger.node_of(account.address)
+        if not node:
+            raise NotRegistered(f"the key {account.address} acts for no node", hint="run: nodeagent seats take")
+        view = doors.registry.node_view(node)
+        ledger = Ledger(home.database)
+        stack.callback(ledger.close)
+        ledger.bind({"chain": str(deployment.chain_id), "market": deployment.market, "node": str(node)})
+        store = open_content(home.path, config.kubo_api)
+        gateway = stack.enter_context(Gateway(store.local, config.gateway_host, config.gateway_port))
+        url = config.public_url or gateway.url
+        wake = threading.Event()
+        outbox = Outbox(
+            rpc,
+            account,
+            ledger.connection,
+            chain_id=deployment.chain_id,
+            fees=FeeCaps(max_fee=int(config.max_fee_gwei * GWEI), tip=int(config.tip_gwei * GWEI)),
+            confirmations=config.reorg_depth_blocks,
+        )
+        bench = _open_bench(home, config, Fetcher(store), store, wake)
+        stack.callback(bench.close)
+        hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
+        settler = Settler(hands, view["operator"], config.settle_stagger_blocks, config.withdraw_above, config.settle)
+        pool = PoolId(view["pool"])
+        agent = Agent(
+            rpc,
+            hands,
+            Scanner(rpc, deployment.addresses, ledger, start=deployment.start_block),
+            bench,
+            settler,
+            lambda: World(node, pool, deployment.epoch_blocks),
+            Habits(
+                config.poll_seconds,
+                config.min_unit_price,
+                config.auto_resume,
+                config.reveal_depth_blocks,
+                config.commit_margin_blocks,
+                config.commit_margin_seconds,
+            ),
+            own_url=url,
+            wake=wake,
+            report=lambda agent: write_live(home, agent),
+        )
+        _announce(hands, node, url)
+        log.info("agent_ready", node=node, pool=pool, chain=deployment.chain_id, gateway=gateway.url, public=url)
+        yield agent
+
+
+def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wake: threading.Event) -> Bench:
+    runtimes = home.resolve(config.runtimes)
+    limits, argv = executor_limits(config), config.executor_argv or None
+    scratch = home.path / "scratch"
+    executors = [
+        Executor(runtimes, limits, scratch / f"executor-{n}", worker_argv=argv) for n in range(config.cores)
+    ]
+    ids = executors[0].runtime_ids()
+    if CANONICAL not in ids:
+        log.warning("runtime_missing", runtime=CANONICAL, hint="run nodeagent init again; until then all work is a pass")
+    return Bench(Pantry(store, fetcher, scratch / "pantry", ids), executors, home.pending, wake)
+
+
+def _announce(hands: Hands, node: NodeId, url: str) -> None:
+    """Publishes the gateway's address when it is not the one others know. Sent with the first block seen."""
+    if hands.ledger.meta("announced") != url:
+        number = int(hands.ledger.meta("announcements") or 0) + 1
+        hands.submit(f"announce:{number}", hands.doors.registry.call("announce", node, url, bytes(32)), None)
+        hands.ledger.set_meta("announcements", str(number))
+        hands.ledger.set_meta("announced", url)
+
+
+def write_live(home: Home, agent: Agent) -> None:
+    """What ``nodeagent status`` shows of a running agent; replaced whole, not synced."""
+    head = agent.head
+    live = {
+        "pid": os.getpid(),
+        "node": agent.world.node,
+        "pool": agent.world.pool,
+        "block": head.block if head else None,
+        "block_seconds": round(agent.pace.block_s, 3),
+        "gateway": agent.own_url,
+        "open_work": agent.bench.open_work,
+        "jobs": len(agent.world.jobs),
+        "paused": agent.world.paused,
+        "problems": dict(agent.problems),
+    }
+    part = home.live.with_suffix(".new")
+    part.write_text(json.dumps(live))
+    os.replace(part, home.live)
+
+
+def read_live(home: Home) -> dict[str, Any]:
+    """The last ``write_live``; empty when there was none."""
+    try:
+        found: dict[str, Any] = json.loads(Path(home.live).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,110 @@
+"""From world, records and clock to the plain values that ``decide`` takes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId, Shard
+from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.lifecycle import Clock, Duty, Facts, Lane, ShardKey
+from nodeagent.worker.settling import has_quorum_before
+from nodeagent.worker.world import Job, World
+
+MAX_TRIES = 5
+RETRY_BLOCKS = 2
+
+
+@dataclass(slots=True)
+class Passes:
+    """Shards that could not be answered: when to try again, and which are given up. Lost on a restart, on purpose."""
+
+    tries: dict[ShardKey, int] = field(default_factory=dict)
+    retry_at: dict[ShardKey, int] = field(default_factory=dict)
+    final: dict[ShardKey, str] = field(default_factory=dict)
+
+    def add(self, job: JobId, shard: Shard, reason: str, final: bool, block: int) -> None:
+        key = job, shard
+        self.tries[key] = self.tries.get(key, 0) + 1
+        self.retry_at[key] = block + RETRY_BLOCKS * self.tries[key]
+        if final or self.tries[key] >= MAX_TRIES:
+            self.final[key] = reason
+
+    def resting(self, key: ShardKey, block: int) -> bool:
+        return block < self.retry_at.get(key, 0)
+
+    def forget(self, jobs: Iterable[JobId]) -> None:
+        dead = set(jobs)
+        for table in (self.tries, self.retry_at, self.final):
+            for key in [k for k in table if k[0] in dead]:
+                table.pop(key)
+
+
+def wanted(job: Job, min_unit_price: int) -> bool:
+    """This node's own filter; what it refuses is a pass, which is always safe."""
+    return job.terms.answer_class is AnswerClass.EXACT and job.unit_price >= min_unit_price
+
+
+def duties(world: World, book: DrawBook, now: Epoch, min_unit_price: int) -> tuple[Duty, ...]:
+    """Shards this node is drawn for and whose commit epoch is not over; settled ones are none any more."""
+    found = []
+    for draw in book.mine(now):
+        job = world.jobs.get(draw.job)
+        if job is None or (draw.job, draw.shard) in world.settled or draw.shard >= job.terms.shards:
+            continue
+        useful = not has_quorum_before(world, book, job, draw.shard, draw.attempt)
+        found.append(Duty(draw.job, draw.shard, draw.commit, useful and wanted(job, min_unit_price)))
+    return tuple(found)
+
+
+def facts(world: World, book: DrawBook, clock: Clock, draws_known: bool, min_unit_price: int, resume: bool) -> Facts:
+    """What the chain says, for ``decide``."""
+    lanes: dict[Epoch, Lane] = {}
+    for epoch in range(max(0, clock.epoch - clock.reveal_grace), clock.epoch + 1):
+        if world.is_sealed(world.node, Epoch(epoch)):
+            lanes[Epoch(epoch)] = Lane.SEALED
+        elif world.node in world.opened.get(Epoch(epoch), {}):
+            lanes[Epoch(epoch)] = Lane.OPEN
+    return Facts(
+        duties=duties(world, book, clock.epoch, min_unit_price),
+        draws_known=draws_known,
+        lanes=lanes,
+        commit_blocks=world.commit_block,
+        paused_for_fault=world.paused_for_fault,
+        auto_resume=resume,
+    )
+
+
+def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:
+    """Where a job's payload may be found: its requester first, then every other node."""
+    first = world.requester_endpoints.get(job.requester, "")
+    others = [url for node, url in world.node_endpoints.items() if node != world.node]
+    return tuple(dict.fromkeys(url for url in (first, *others) if url and url != own_url))
+
+
+class Pace:
+    """How long a block takes, from when heads were seen. ``margin`` turns seconds into blocks."""
+
+    def __init__(self, block_s: float = 1.0) -> None:
+        self.block_s = block_s
+        self._last: tuple[int, float] | None = None
+        self._seen = 0
+
+    def saw(self, block: int, at: float) -> None:
+        """Tells that ``block`` was the head at monotonic time ``at``, in seconds."""
+        if self._last is not None and block > self._last[0]:
+            sample = (at - self._last[1]) / (block - self._last[0])
+            self._seen += 1
+            weight = max(0.2, 1 / self._seen)
+            self.block_s = max(0.01, (1 - weight) * self.block_s + weight * sample)
+        if self._last is None or block != self._last[0]:
+            self._last = block, at
+
+    def margin(self, blocks: int, seconds: float, epoch_blocks: int) -> int:
+        """Blocks kept free at an epoch's end: enough for both, but never so many that none is left to work in."""
+        wanted_blocks = max(blocks, -int(-seconds // self.block_s))
+        return max(1, min(wanted_blocks, epoch_blocks - 4))
+
+    def poll(self, configured: float) -> float:
+        """Seconds between looks at the chain."""
+        return configured or min(2.0, max(0.03, self.block_s / 4))

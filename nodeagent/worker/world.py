@@ -1,0 +1,194 @@
+"""The chain as this node needs it, folded from events in order. Pure: the same events always give the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from nodeagent.chain import events as ev
+from nodeagent.protocol.epochs import closable_from, epoch_of
+from nodeagent.protocol.leaves import Leaf, parse_leaves
+from nodeagent.protocol.settlement import SettledLeaf
+from nodeagent.protocol.sortition import SeatList
+from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Shard
+
+ShardKey = tuple[JobId, Shard]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of the own pool. ``terms.tasks`` is lowered by a cancellation."""
+
+    id: JobId
+    requester: str
+    manifest: bytes
+    terms: JobTerms
+    units: int
+    unit_price: int
+    posted_tasks: int
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A revealed batch. ``delay`` is epochs from commit to reveal, ``manifest`` the sha256 of its batch manifest."""
+
+    leaves: tuple[Leaf, ...]
+    manifest: bytes
+    delay: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledIn:
+    """Where a shard was settled: the whole call's leaves, and this shard's place among them."""
+
+    leaves: tuple[SettledLeaf, ...]
+    index: int
+    root: bytes
+    epoch: Epoch
+    tx: str
+
+    @property
+    def leaf(self) -> SettledLeaf:
+        return self.leaves[self.index]
+
+
+@dataclass(slots=True)
+class World:
+    """``node`` is this one, ``pool`` its pool. Mutable; fed by ``apply`` in chain order, rebuilt after a rewind."""
+
+    node: NodeId
+    pool: PoolId
+    epoch_blocks: int
+    seats: SeatList = field(default_factory=SeatList)
+    members: set[NodeId] = field(default_factory=set)  # nodes of the pool
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    node_endpoints: dict[NodeId, str] = field(default_factory=dict)
+    requester_endpoints: dict[str, str] = field(default_factory=dict)
+    committed: dict[Epoch, set[NodeId]] = field(default_factory=dict)
+    opened: dict[Epoch, dict[NodeId, Opened]] = field(default_factory=dict)
+    commit_block: dict[Epoch, int] = field(default_factory=dict)  # own commits
+    seeds_on_chain: set[Epoch] = field(default_factory=set)
+    settled: dict[ShardKey, SettledIn] = field(default_factory=dict)
+    claimed: set[tuple[JobId, Shard, int]] = field(default_factory=set)
+    key: str = ""
+    paused: bool = False
+    paused_tx: str = ""
+    fault_txs: set[str] = field(default_factory=set)
+
+    @property
+    def paused_for_fault(self) -> bool:
+        """Whether the chain paused this node, as opposed to its operator."""
+        return self.paused and self.paused_tx in self.fault_txs
+
+    def apply(self, events: Iterable[ev.Event]) -> None:
+        """Takes events in. Those of other pools and unknown kinds change nothing."""
+        for event in events:
+            self._one(event)
+
+    def is_sealed(self, node: NodeId, epoch: Epoch) -> bool:
+        """Whether the node committed for ``epoch`` and has not opened it."""
+        return node in self.committed.get(epoch, ()) and node not in self.opened.get(epoch, {})
+
+    def over(self, job: Job, now: Epoch, settle_grace: int, report_epochs: int) -> bool:
+        """Whether nothing about a job can happen any more, but for refunds."""
+        return job.closed or now >= closable_from(job.terms, settle_grace, report_epochs)
+
+    def _one(self, event: ev.Event) -> None:
+        for part in (self._market, self._seats, self._nodes, self._ledger):
+            if part(event):
+                return
+
+    def _market(self, event: ev.Event) -> bool:
+        match event:
+            case ev.JobPosted() if event.terms.pool == self.pool:
+                self.jobs[event.job] = Job(
+                    event.job,
+                    event.requester,
+                    event.manifest,
+                    event.terms,
+                    event.units,
+                    event.unit_price,
+                    event.terms.tasks,
+                )
+            case ev.JobCancelled() if event.job in self.jobs:
+                job = self.jobs[event.job]
+                self.jobs[event.job] = replace(job, terms=replace(job.terms, tasks=event.tasks_left))
+            case ev.JobClosed() if event.job in self.jobs:
+                self.jobs[event.job] = replace(self.jobs[event.job], closed=True)
+            case ev.EndpointAnnounced():
+                self.requester_endpoints[event.requester] = event.endpoint
+            case ev.Settled():
+                for index, leaf in enumerate(event.shards):
+                    self.settled[leaf.job, leaf.shard] = SettledIn(
+                        event.shards, index, event.root, event.epoch, event.at.tx
+                    )
+            case ev.Claimed():
+                self.claimed.add((event.job, event.shard, event.slot))
+            case _:
+                return False
+        return True
+
+    def _seats(self, event: ev.Event) -> bool:
+        match event:
+            case ev.SeatTaken() if event.pool == self.pool:
+                self.seats.seat_taken(event.node, event.seat, event.since)
+            case ev.SeatEnded() if event.pool == self.pool:
+                self.seats.seat_ended(event.seat, event.until)
+            case ev.ListResized() if event.pool == self.pool:
+                self.seats.resized(event.length, event.from_epoch)
+            case ev.NodePaused():
+                self.seats.paused(event.node, event.from_epoch)
+                if event.node == self.node:
+                    self.paused, self.paused_tx = True, event.at.tx
+            case ev.NodeResumed():
+                self.seats.resumed(event.node, event.from_epoch)
+                if event.node == self.node:
+                    self.paused = False
+            case _:
+                return False
+        return True
+
+    def _nodes(self, event: ev.Event) -> bool:
+        match event:
+            case ev.NodeRegistered() if event.pool == self.pool:
+                self.members.add(event.node)
+                if event.node == self.node:
+                    self.key = event.key
+            case ev.NodeAnnounced():
+                self.node_endpoints[event.node] = event.endpoint
+            case ev.KeyReplaced() if event.node == self.node:
+                self.key = event.new
+            case ev.Slashed() | ev.AbsentMarked() | ev.UnrevealedReported() if event.node == self.node:
+                self.fault_txs.add(event.at.tx)
+            case _:
+                return False
+        return True
+
+    def _ledger(self, event: ev.Event) -> bool:
+        match event:
+            case ev.SeedRecorded():
+                self.seeds_on_chain.add(event.epoch)
+            case ev.Committed() if event.node in self.members:
+                self.committed.setdefault(event.epoch, set()).add(event.node)
+                if event.node == self.node:
+                    self.commit_block[event.epoch] = event.at.block
+            case ev.Revealed() if event.node in self.members:
+                delay = epoch_of(event.at.block, self.epoch_blocks) - event.epoch
+                batch = Opened(parse_leaves(event.leaves), event.manifest, delay, event.at.block)
+                self.opened.setdefault(event.epoch, {})[event.node] = batch
+            case _:
+                return False
+        return True
+
+    def prune(self, before: Epoch, dead_jobs: Iterable[JobId]) -> None:
+        """Forgets batches, seeds and settlements older than ``before``, and jobs that are over."""
+        self.committed = {e: nodes for e, nodes in self.committed.items() if e >= before}
+        self.opened = {e: batches for e, batches in self.opened.items() if e >= before}
+        self.commit_block = {e: block for e, block in self.commit_block.items() if e >= before}
+        self.seeds_on_chain = {e for e in self.seeds_on_chain if e >= before}
+        dead = set(dead_jobs)
+        self.jobs = {i: job for i, job in self.jobs.items() if i not in dead}
+        self.settled = {k: s for k, s in self.settled.items() if s.epoch >= before and k[0] not in dead}
+        self.claimed = {c for c in self.claimed if c[:2] in self.settled}
