@@ -9,11 +9,16 @@ import click
 
 from nodeagent.cli.requester_common import Session, confirm, print_json, say, table
 from nodeagent.cli.requester_post import post
+from nodeagent.errors import Transient
 
 if TYPE_CHECKING:
     from nodeagent.chain.events import JobPosted
     from nodeagent.client.history import History
     from nodeagent.client.wallet import Sent
+
+
+class TooEarly(Transient):
+    """The job still has a deadline ahead."""
 
 
 @click.group()
@@ -134,12 +139,19 @@ def cancel(session: Session, number: int, yes: bool, as_json: bool) -> None:
 def close(session: Session, number: int, yes: bool, as_json: bool) -> None:
     """Take back what a job did not spend, once none of its deadlines is left."""
     from nodeagent.chain.events import JobClosed
+    from nodeagent.protocol.epochs import epoch_of
 
     view = session.doors.market.job_view(_job_id(number))
     if view["held"] == 0:
         say(f"job {number} has spent or returned its whole escrow")
         _collect(session, number, 0, None, as_json)
         return
+    now = epoch_of(session.rpc.block_number(), session.deployment.epoch_blocks)
+    if now < view["closableFrom"]:
+        raise TooEarly(
+            f"job {number} can be closed from epoch {view['closableFrom']} on: it is epoch {now}",
+            hint="until then shards may still be settled, claimed or reported",
+        )
     confirm(f"Close job {number} and take back {session.money(view['held'])}?", yes)
     sent = session.wallet.send(session.doors.market.call("close", number))
     refund = next(e.refund for e in _events(sent) if isinstance(e, JobClosed))

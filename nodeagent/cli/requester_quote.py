@@ -119,7 +119,9 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
     terms, stake = made.terms, session.doors.stake_token.describe()
     if plan is not None:
         say(f"manifest  {plan.cid}")
-    say(f"job       {terms.tasks} tasks in {terms.shards} shards of {terms.shard_size}, {terms.units} units a task")
+    say(
+        f"job       {terms.tasks} tasks in {terms.shards} shards of {terms.shard_size}, {terms.units} M operations each"
+    )
     say(f"answer    {terms.committee} nodes compute each shard, {terms.quorum} equal answers settle it")
     say(
         f"price     {session.money(made.escrow)} in escrow: members {session.money(made.members)}, "

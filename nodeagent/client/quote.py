@@ -215,6 +215,8 @@ def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
         if count > len(ranked):
             break
         bad = set(ranked[:count])
+        if len(bad) == len(ranked) and count > 1:
+            break  # all of them: nobody is left to tell
         shard = odds.wrong_shard(
             [s.seats for s in seating if s.operator not in bad],
             [s.seats for s in seating if s.operator in bad],
