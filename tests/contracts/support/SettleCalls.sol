@@ -42,14 +42,9 @@ library SettleCalls {
         }
     }
 
-    /// @notice With its lane, as `settle` reads it.
-    function encode(Opening memory opening) internal pure returns (bytes memory) {
-        return abi.encodePacked(opening.lane, encodeBody(opening));
-    }
-
-    /// @notice Without its lane, as `claim` reads it.
-    function encodeBody(Opening memory opening) internal pure returns (bytes memory out) {
-        out = abi.encodePacked(opening.size, opening.first, uint8(opening.segments.length));
+    /// @notice As `settle` and `claim` read it.
+    function encode(Opening memory opening) internal pure returns (bytes memory out) {
+        out = abi.encodePacked(opening.lane, opening.size, opening.first, uint16(opening.segments.length));
         for (uint256 i; i < opening.segments.length; ++i) {
             Segment memory segment = opening.segments[i];
             out = abi.encodePacked(out, segment.entry, segment.length, segment.foreign);

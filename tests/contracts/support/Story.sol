@@ -308,7 +308,7 @@ abstract contract Story is Base {
     /// @dev Opening of one answer as `claim` reads it.
     function _claimOpening(Answer memory answer, NodeId node) internal view returns (bytes memory) {
         uint256 pair = _id(node) << 32 | _commitEpochOf(answer.job, answer.shard, answer.attempt);
-        return SettleCalls.encodeBody(_openingOf(_one(answer), pair, 0));
+        return SettleCalls.encode(_openingOf(_one(answer), pair, 0));
     }
 
     // --- receipts -------------------------------------------------------------------------------------------------
