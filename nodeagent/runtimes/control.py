@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def _loop(walk: Walk, attributes: dict[str, Any], ins: Sequence[Value | None], s
     carried = [_unknown(_given(value, "Loop")) for value in ins[2:]]
     if len(body.input) != len(carried) + 2:
         raise ModelFault(f"a Loop body has {len(body.input)} inputs, expected {len(carried) + 2}")
-    inner = dict(scope)
+    inner: Scope = ChainMap({}, scope)
     inner[body.input[0].name] = _value(walk, TensorProto.INT64, ())
     inner[body.input[1].name] = _true(walk) if first else _value(walk, TensorProto.BOOL, ())
     inner.update(zip((item.name for item in body.input[2:]), carried, strict=True))
@@ -66,7 +67,7 @@ def _scan(walk: Walk, attributes: dict[str, Any], ins: Sequence[Value | None], s
     if len(lengths) != 1:
         raise ModelFault(f"a Scan's inputs have different lengths {sorted(lengths)}")
     trips = lengths.pop()
-    inner = dict(scope)
+    inner: Scope = ChainMap({}, scope)
     inner.update(zip((item.name for item in body.input), carried, strict=False))
     for item, value, axis in zip(body.input[len(carried) :], scanned, axes, strict=True):
         at = axis % len(value.shape)

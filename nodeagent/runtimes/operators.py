@@ -31,7 +31,7 @@ MOVEMENT = _names(
     """AffineGrid CenterCropPad Col2Im Concat Constant ConstantOfShape DepthToSpace Expand EyeLike Flatten
     Gather GatherElements GatherND GridSample Identity MaxUnpool OneHot Pad Range Reshape Resize
     ReverseSequence ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose
-    Trilu Unsqueeze Upsample"""
+    Trilu Unsqueeze"""
 )
 REDUCING = _names(
     """ArgMax ArgMin BatchNormalization CumSum GlobalAveragePool GlobalLpPool GlobalMaxPool
@@ -53,6 +53,9 @@ FOLDED = _names(
     ReduceSum Reshape Shape Size Slice Split Squeeze Sub Tile Transpose Unsqueeze Where Xor"""
 )
 """Shape arithmetic: computed ahead on small tensors, so that shapes which depend on it are static."""
+
+INTEGERS_ONLY = _names("Range ReduceMax ReduceMin ReduceProd ReduceSum")
+"""Of these, the ones whose float results may depend on the order a processor adds in."""
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _WEIGHT_INPUT = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}

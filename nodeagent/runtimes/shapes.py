@@ -9,10 +9,12 @@ gigabytes of work space.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, TypeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -27,6 +29,9 @@ MAX_DEPTH = 8
 MAX_FOLDED = 4096
 MAX_RANK = 16
 _WIDE_ELEMENT = 16
+_WIDEST = float(1 << 31)
+_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_CASTS = (TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT, TensorProto.DOUBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Value:
         return helper.make_tensor_type_proto(self.elem, self.shape)
 
 
-Scope = dict[str, Value]
+Scope = ChainMap[str, Value]
 
 
 class Walk:
@@ -65,14 +70,16 @@ class Walk:
         self.nodes = 0
         self._imports = [helper.make_opsetid("", opset)]
 
-    def graph(self, graph: onnx.GraphProto, scope: Mapping[str, Value], depth: int = 0) -> tuple[list[Value], int]:
+    def graph(
+        self, graph: onnx.GraphProto, scope: MutableMapping[str, Value], depth: int = 0
+    ) -> tuple[list[Value], int]:
         """Values of the graph's outputs and the multiply-accumulates of one run.
 
         ``scope`` holds the graph's inputs and, for a subgraph, what its outer graphs define.
         """
         if depth > MAX_DEPTH:
             raise ModelFault(f"subgraphs are nested deeper than {MAX_DEPTH}")
-        local: Scope = dict(scope)
+        local: Scope = ChainMap({}, scope)
         own: set[str] = {item.name for item in graph.input}
         for tensor in graph.initializer:
             self._define(local, own, tensor.name, constant(tensor), shadow=depth == 0)
@@ -146,6 +153,8 @@ class Walk:
         consts = [value.const if value else None for value in ins]
         if any(value is not None and const is None for value, const in zip(ins, consts, strict=True)):
             return []
+        if not _repeatable(node, [const for const in consts if const is not None]):
+            return []
         inferred = [] if node.op_type == "Constant" else self._infer(node, ins)
         if any(math.prod(value.shape) > MAX_FOLDED for value in inferred):
             return inferred
@@ -164,12 +173,28 @@ class Walk:
         return constant(helper.make_tensor("", TensorProto.INT64, [len(dims)], dims))
 
 
+def _repeatable(node: NodeProto, consts: Sequence[TensorProto]) -> bool:
+    """Whether every processor folds the node to the same bits."""
+    if node.op_type == "Cast":
+        return any(item.name == "to" and item.i in _CASTS for item in node.attribute)
+    return node.op_type not in operators.INTEGERS_ONLY or all(c.data_type not in _FLOATS for c in consts)
+
+
+def _plain(tensor: TensorProto) -> bool:
+    """Whether float contents stay clear of what processors convert to integers each in their own way."""
+    if tensor.data_type not in _FLOATS:
+        return True
+    sizes = np.abs(numpy_helper.to_array(tensor).astype(np.float64))
+    return bool(np.all((sizes == 0) | ((sizes > 1 / _WIDEST) & (sizes < _WIDEST))))
+
+
 def constant(tensor: TensorProto) -> Value:
-    """A tensor as a value; its contents are kept when it is small."""
+    """A tensor as a value; its contents are kept when it is small and shapes may safely depend on it."""
     shape = tuple(tensor.dims)
     if any(dim < 0 for dim in shape):
         raise ModelFault(f"tensor {tensor.name!r} has a negative dimension in {shape}")
-    return Value(tensor.data_type, shape, tensor if math.prod(shape) <= MAX_FOLDED else None)
+    keep = math.prod(shape) <= MAX_FOLDED and _plain(tensor)
+    return Value(tensor.data_type, shape, tensor if keep else None)
 
 
 def _static(node: NodeProto, name: str, kind: TypeProto | None) -> Value:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from shardbench import FLOAT, Array, doubler, model, node, value
 
@@ -400,3 +402,43 @@ def test_shape_arithmetic__float_scales__match_onnx() -> None:
     wanted = onnx.shape_inference.infer_shapes(made, data_prop=True).graph.output[0]
     dims = tuple(dim.dim_value for dim in wanted.type.tensor_type.shape.dim)
     assert plan(made, {"x": ("float32", (1, 4, 4))}).shapes == (dims,)
+
+
+@pytest.mark.parametrize("scale", [np.inf, np.nan, 1e30, 1e-30])
+def test_plan__shape_from_a_float_processors_convert_differently__is_refused(scale: float) -> None:
+    scales = np.array([1, 1, scale, 1], np.float32)
+    nodes = [node("Resize", ["x", "", "scales"], ["y"], mode="nearest")]
+    made = model(nodes, [value("x", FLOAT, [1, 1, 4, 4])], [value("y", FLOAT, None)], {"scales": scales})
+    with pytest.raises(ModelFault, match="does not follow"):
+        plan(made, {"x": ("float32", (1, 4, 4))})
+
+
+def test_plan__float_arithmetic_to_a_size__is_static() -> None:
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Cast", ["s"], ["f"], to=FLOAT),
+        node("Mul", ["f", "half"], ["h"]),
+        node("Floor", ["h"], ["fl"]),
+        node("Cast", ["fl"], ["n"], to=INT64),
+        node("ConstantOfShape", ["n"], ["c"]),
+        node("Add", ["c", "first"], ["y"]),
+    ]
+    weights = {"half": np.array(0.5, np.float32), "first": np.zeros(1, np.float32)}
+    made = model(nodes, [value("x", FLOAT, [7])], [value("y", FLOAT, None)], weights)
+    assert plan(made, {"x": ("float32", (7,))}).shapes == ((3,),)
+
+
+SEED = loop(go_on="c", trips=np.array(5, np.int64)).SerializeToString()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(SEED) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+def test_plan__any_damaged_model__is_refused_or_sized(edits: list[tuple[int, int]]) -> None:
+    data = bytearray(SEED)
+    for at, byte in edits:
+        data[at] = byte
+    try:
+        found = models.plan(models.load(bytes(data)), [TensorSpec("x", "float32", (2,))], ("y",))
+    except ModelFault:
+        return
+    assert found.macs >= 1
