@@ -76,9 +76,7 @@ class Abi:
         for entry in self.entries:
             if entry.get("type") == "function" and keccak(signature_of(entry).encode())[:4] == calldata[:4]:
                 values = decode([type_of(i) for i in entry["inputs"]], calldata[4:])
-                return entry["name"], {
-                    i["name"]: _name(i, v) for i, v in zip(entry["inputs"], values, strict=True)
-                }
+                return entry["name"], {i["name"]: _name(i, v) for i, v in zip(entry["inputs"], values, strict=True)}
         raise BadDeployment(f"no function of {self.name} has the selector 0x{calldata[:4].hex()}")
 
 

@@ -117,9 +117,7 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
     "SeatEnded(uint16,uint32,uint32,uint32)": lambda e: SeatEnded(
         e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1))
     ),
-    "ListResized(uint16,uint32,uint32)": lambda e: ListResized(
-        e.at, PoolId(e.topic(0)), e.word(0), Epoch(e.word(1))
-    ),
+    "ListResized(uint16,uint32,uint32)": lambda e: ListResized(e.at, PoolId(e.topic(0)), e.word(0), Epoch(e.word(1))),
     "NodePaused(uint32,uint32)": lambda e: NodePaused(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
     "NodeResumed(uint32,uint32)": lambda e: NodeResumed(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
     "Slashed(uint32,uint96,address,uint96)": lambda e: Slashed(
@@ -133,9 +131,7 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
     "UnrevealedReported(uint32,uint32,address)": lambda e: UnrevealedReported(
         e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.address(2)
     ),
-    "AbsentMarked(uint32,uint32)": lambda e: AbsentMarked(
-        e.at, NodeId(e.topic(0)), Epoch(e.topic(1))
-    ),
+    "AbsentMarked(uint32,uint32)": lambda e: AbsentMarked(e.at, NodeId(e.topic(0)), Epoch(e.topic(1))),
     "JobPosted(uint64,address,bytes32,uint256,uint32,uint64,uint256)": _posted,
     "EndpointAnnounced(address,string)": lambda e: EndpointAnnounced(e.at, e.address(0), e.text(0)),
     "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),

@@ -19,11 +19,12 @@ from nodeagent.protocol.types import JobId, NodeId, PoolId
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A transaction somebody may send. ``what`` is a word for logs, such as ``settle``."""
+    """A transaction somebody may send. ``what`` is a word for logs, such as ``settle``; ``value`` is wei."""
 
     to: str
     data: bytes
     what: str
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Door:
 
 def simulate(rpc: RpcLike, call: Call, sender: str, block: BlockId = "latest") -> bytes:
     """Return data of ``call`` as if sent now. Raises Reverted with the contract's error."""
-    request = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}
+    request = {"from": sender, "to": call.to, "data": "0x" + call.data.hex(), "value": hex(call.value)}
     answer = rpc.batch([("eth_call", [request, hex_block(block)])])[0]
     if isinstance(answer, RpcError):
         raise as_revert(answer, call.what)

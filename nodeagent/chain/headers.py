@@ -86,5 +86,3 @@ def header_rlp(block: dict[str, Any]) -> bytes:
 def prev_randao(block: dict[str, Any]) -> bytes:
     """32 bytes that the seed is made of."""
     return bytes.fromhex(block["mixHash"][2:])
-
-

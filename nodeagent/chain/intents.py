@@ -13,7 +13,7 @@ from nodeagent.chain.errors import Reverted
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intents(
-  key TEXT PRIMARY KEY, what TEXT NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL, gas INTEGER,
+  key TEXT PRIMARY KEY, what TEXT NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL, value TEXT NOT NULL, gas INTEGER,
   deadline INTEGER, state TEXT NOT NULL, nonce INTEGER, created INTEGER NOT NULL, tx TEXT, mined_block INTEGER,
   gas_used INTEGER, reason TEXT);
 CREATE TABLE IF NOT EXISTS attempts(
@@ -22,7 +22,13 @@ CREATE TABLE IF NOT EXISTS attempts(
 CREATE INDEX IF NOT EXISTS intents_state ON intents(state);
 CREATE INDEX IF NOT EXISTS attempts_key ON attempts(key);
 """
-_COLUMNS = "key, what, state, tx, nonce, mined_block, gas_used, reason, target, data, gas, deadline"
+_SELECT = """
+SELECT key, what, state, tx, nonce, mined_block, gas_used, reason, target, data, value, gas, deadline FROM intents {}
+"""
+_ATTEMPTS = """
+SELECT a.tx, a.key, a.raw, a.nonce, a.max_fee, a.tip, a.sent_block, a.cancel FROM attempts a
+JOIN intents i ON i.key = a.key AND i.nonce = a.nonce WHERE i.state IN ({}) ORDER BY a.nonce, a.rowid
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Intent:
     reason: str | None
     target: str
     data: bytes
+    value: str  # wei, too large for an SQLite integer
     gas: int | None
     deadline: int | None
 
@@ -87,9 +94,9 @@ class IntentBook:
         """Writes a new intent; a known key is left as it is."""
         with self._db:
             self._db.execute(
-                "INSERT OR IGNORE INTO intents(key, what, target, data, gas, deadline, state, created)"
-                " VALUES (?,?,?,?,?,?, 'new', ?)",
-                (key, call.what, call.to, call.data, gas, deadline, block),
+                "INSERT OR IGNORE INTO intents(key, what, target, data, value, gas, deadline, state, created)"
+                " VALUES (?,?,?,?,?,?,?, 'new', ?)",
+                (key, call.what, call.to, call.data, str(call.value), gas, deadline, block),
             )
 
     def get(self, key: str) -> Intent | None:
@@ -111,12 +118,7 @@ class IntentBook:
 
     def attempts(self, *states: str) -> list[Attempt]:
         """Every signed form of the intents in these states, by nonce and age."""
-        rows = self._db.execute(
-            "SELECT a.tx, a.key, a.raw, a.nonce, a.max_fee, a.tip, a.sent_block, a.cancel FROM attempts a"
-            " JOIN intents i ON i.key = a.key AND i.nonce = a.nonce"
-            f" WHERE i.state IN ({','.join('?' * len(states))}) ORDER BY a.nonce, a.rowid",
-            states,
-        )
+        rows = self._db.execute(_ATTEMPTS.format(",".join("?" * len(states))), states)
         return [Attempt(*row) for row in rows]
 
     def signed(self, attempt: Attempt, gas: int | None) -> None:
@@ -135,7 +137,7 @@ class IntentBook:
     def set(self, key: str, **fields: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in fields)
         with self._db:
-            self._db.execute(f"UPDATE intents SET {names} WHERE key = ?", (*fields.values(), key))
+            self._db.execute(f"UPDATE intents SET {names} WHERE key = ?", (*fields.values(), key))  # noqa: S608 - own names
 
     def refuse(self, key: str, fault: Reverted) -> None:
         """Marks an intent as failed with the contract's error."""
@@ -148,7 +150,8 @@ class IntentBook:
         return cast("int | None", row[0])
 
     def _select(self, rest: str, args: tuple[Any, ...]) -> list[Intent]:
-        return [Intent(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM intents {rest}", args)]
+        rows = self._db.execute(_SELECT.format(rest), args)
+        return [Intent(*row) for row in rows]
 
 
 def _open(path: Path | str) -> sqlite3.Connection:

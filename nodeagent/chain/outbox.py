@@ -191,6 +191,8 @@ class Outbox:
     def _simulate(self, method: str, intent: Intent, *block: str) -> Reverted | int:
         """The refusal of a call, or the number in the endpoint's answer (0 where it is none)."""
         request = {"from": self.address, "to": intent.target, "data": "0x" + intent.data.hex()}
+        if intent.value != "0":
+            request["value"] = hex(int(intent.value))
         answer = self._rpc.batch([(method, (request, *block))])[0]
         if not isinstance(answer, RpcError):
             return int(answer, 16) if method == "eth_estimateGas" else 0
@@ -247,7 +249,7 @@ class Outbox:
                 "chainId": self._chain_id,
                 "nonce": nonce,
                 "to": self._signer.address if cancel else intent.target,
-                "value": 0,
+                "value": 0 if cancel else int(intent.value),
                 "data": b"" if cancel else intent.data,
                 "gas": 21_000 if cancel else gas or intent.gas,
                 "maxFeePerGas": max_fee,

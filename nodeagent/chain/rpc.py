@@ -140,9 +140,7 @@ class Rpc:
         return int(self.call("eth_getTransactionCount", [address, hex_block(block)]), 16)
 
 
-def _match(
-    calls: Sequence[tuple[str, Sequence[Any]]], bodies: list[Json], raw: bytes
-) -> list[Any | RpcError] | None:
+def _match(calls: Sequence[tuple[str, Sequence[Any]]], bodies: list[Json], raw: bytes) -> list[Any | RpcError] | None:
     """Answers in the order of the calls, or None when the body is not a JSON-RPC answer to them."""
     try:
         parsed = json.loads(raw)

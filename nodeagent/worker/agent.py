@@ -1,4 +1,4 @@
-"""The loop: read the chain, learn seeds, draw, decide, act, settle. Fetching and computing have threads of their own."""
+"""The loop: read the chain, learn seeds, draw, decide, act, settle. Fetching and computing have their own threads."""
 
 from __future__ import annotations
 
@@ -170,9 +170,7 @@ class Agent:
             if e not in self.seeds and seed_block(Epoch(e), self._epoch_blocks) <= block and self._starts_in(Epoch(e))
         ]
         if wanted:
-            asked = [
-                ("eth_getBlockByNumber", [hex(seed_block(epoch, self._epoch_blocks)), False]) for epoch in wanted
-            ]
+            asked = [("eth_getBlockByNumber", [hex(seed_block(epoch, self._epoch_blocks)), False]) for epoch in wanted]
             for epoch, header in zip(wanted, self.rpc.batch(asked), strict=True):
                 if isinstance(header, Exception):
                     raise header

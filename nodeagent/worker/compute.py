@@ -129,9 +129,7 @@ class Pantry:
         part.replace(path)
 
 
-def run_shard(
-    prepared: Prepared, executor: Executor, pending: Path, seconds: float | None
-) -> tuple[Result, int]:
+def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: float | None) -> tuple[Result, int]:
     """Computes a shard and writes its results file under ``pending``, synced. Also the tasks that were run.
 
     Raises Pass (a Transient) when this machine has no answer.

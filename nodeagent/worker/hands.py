@@ -55,9 +55,7 @@ class Hands:
             node=self.node,
             epoch=action.epoch,
             leaves=tuple(
-                BatchLeaf(
-                    job=r.job, shard=r.shard, root="0x" + r.root.hex(), results=Content(cid=r.cid, bytes=r.bytes)
-                )
+                BatchLeaf(job=r.job, shard=r.shard, root="0x" + r.root.hex(), results=Content(cid=r.cid, bytes=r.bytes))
                 for r in chosen
             ),
         )

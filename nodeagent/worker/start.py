@@ -157,12 +157,10 @@ def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wa
     runtimes = home.resolve(config.runtimes)
     limits, argv = executor_limits(config), config.executor_argv or None
     scratch = home.path / "scratch"
-    executors = [
-        Executor(runtimes, limits, scratch / f"executor-{n}", worker_argv=argv) for n in range(config.cores)
-    ]
+    executors = [Executor(runtimes, limits, scratch / f"executor-{n}", worker_argv=argv) for n in range(config.cores)]
     ids = executors[0].runtime_ids()
     if CANONICAL not in ids:
-        log.warning("runtime_missing", runtime=CANONICAL, hint="run nodeagent init again; until then all work is a pass")
+        log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
     return Bench(Pantry(store, fetcher, scratch / "pantry", ids), executors, home.pending, wake)
 
 

@@ -11,7 +11,9 @@ from nodeagent.keys import keystore_address
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.worker.start import open_chain, read_live, running_pid
 
-_LAST = "SELECT key, tx, mined_block FROM intents WHERE what IN ({}) AND state IN ('mined', 'final') ORDER BY nonce DESC"
+_LAST = """
+SELECT key, tx, mined_block FROM intents WHERE what IN ({}) AND state IN ('mined', 'final') ORDER BY nonce DESC
+"""
 
 
 def status(home: Home, config: NodeConfig) -> dict[str, Any]:

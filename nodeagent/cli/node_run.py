@@ -1,0 +1,58 @@
+"""``nodeagent run``: the agent in the foreground until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from nodeagent.cli.common import start_logging
+from nodeagent.cli.node_common import Node, home_option
+
+
+@click.command()
+@home_option
+@click.option("--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="of the node key")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@click.option("--json-logs", is_flag=True, help="one JSON object a line")
+@click.option("--wait", "wait_s", type=float, default=60.0, help="seconds to wait for the chain at the start")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    own_home: Path | None,
+    password_file: Path | None,
+    log_level: str,
+    json_logs: bool,
+    wait_s: float,
+) -> None:
+    """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly."""
+    start_logging(json_logs, log_level)
+    node = Node.of(ctx, own_home)
+    config = node.config
+    account = node.account(password_file)
+    _wait_for_chain(node, wait_s)
+    from nodeagent.worker.start import open_agent
+
+    with open_agent(node.home, config, account) as agent:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop())
+        agent.run()
+
+
+def _wait_for_chain(node: Node, seconds: float) -> None:
+    """Tries until the endpoint answers. Raises the last Transient when the time is over."""
+    import time
+
+    from nodeagent.errors import Transient
+    from nodeagent.worker.start import open_chain
+
+    limit = time.monotonic() + seconds
+    while True:
+        try:
+            open_chain(node.home, node.config)[0].close()
+            return
+        except Transient:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(1.0)
