@@ -50,6 +50,18 @@ def doubler(elem: int = FLOAT, shape: Sequence[int | str | None] = ("n", 3), ops
     return model([node("Add", ["x", "x"], ["y"])], [value("x", elem, shape)], [value("y", elem, shape)], opset=opset)
 
 
+def short_weight() -> ModelProto:
+    """``y = x @ w`` whose ``w`` lacks most of its bytes: too big for the checker to look into, not for the runtime."""
+    made = model(
+        [node("MatMul", ["x", "w"], ["y"])],
+        [value("x", FLOAT, ["n", 3])],
+        [value("y", FLOAT, ["n", 2000])],
+        {"w": np.zeros((3, 2000), np.float32)},
+    )
+    made.graph.initializer[0].raw_data = bytes(4)
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Runs a model on arrays (leading axis: tasks) as one shard."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnx import TensorProto
-from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, value
+from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, short_weight, value
 
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.types import NATIVE, TensorSpec
@@ -110,10 +110,7 @@ def test_run__wrong_model__every_task_says_model_refused(bench: Bench) -> None:
 
 
 def test_run__model_only_the_runtime_refuses__says_model_refused(bench: Bench) -> None:
-    made = model(
-        [node("Add", ["x", "w"], ["y"])], [value("x", FLOAT, ["n", 3])], [value("y", FLOAT, ["n", 3])], {"w": X[0]}
-    )
-    made.graph.initializer[0].raw_data = b"\0\0\0\0"
+    made = short_weight()
     assert bench.statuses(made, {"x": X}) == [MODEL] * 4
     assert bench.statuses(doubler(), {"x": X}) == [OK] * 4
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, value
+from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, short_weight, value
 
 from nodeagent.runtimes import executor as child
 from nodeagent.runtimes.errors import Pass
@@ -289,10 +289,7 @@ def test_inspect__good_model__tells_units_and_shapes(bench: Bench) -> None:
 
 
 def test_inspect__model_the_runtime_refuses__names_the_problem(bench: Bench) -> None:
-    made = model(
-        [node("Add", ["x", "w"], ["y"])], [value("x", FLOAT, ["n", 3])], [value("y", FLOAT, ["n", 3])], {"w": X[0]}
-    )
-    made.graph.initializer[0].raw_data = b"\0\0\0\0"
+    made = short_weight()
     path = bench.spec(made, {"x": X}).model_path
     assert bench.executor.inspect(path).problems == ()
     assert "the runtime refuses the model" in bench.executor.inspect(path, runtime=CANONICAL).problems[0]
