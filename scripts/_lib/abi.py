@@ -8,7 +8,7 @@ from typing import Any
 
 from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils import is_address, keccak, to_checksum_address
+from eth_utils import is_checksum_address, is_hex_address, keccak, to_checksum_address
 
 from scripts._lib.errors import ScriptError
 
@@ -47,13 +47,19 @@ def named(param: Param, value: Any) -> Any:
     return value
 
 
+def is_address(value: Any) -> bool:
+    """Whether ``value`` is 0x and 40 digits, all small or with a right checksum."""
+    if not isinstance(value, str) or not value.startswith("0x") or not is_hex_address(value):
+        return False
+    return value == value.lower() or is_checksum_address(value)
+
+
 def problem_with(kind: str, value: Any) -> str | None:
     """Why ``value`` cannot be an argument of the elementary type ``kind``, or None."""
     if kind == "bool":
         return None if isinstance(value, bool) else f"expected true or false, found {value!r}"
     if kind == "address":
-        ok = isinstance(value, str) and is_address(value)
-        return None if ok else f"expected an address of 20 bytes, found {value!r}"
+        return None if is_address(value) else f"expected an address of 20 bytes with a right checksum, found {value!r}"
     if kind.startswith("uint"):
         if isinstance(value, bool) or not isinstance(value, int):
             return f"expected a whole number ({kind}), found {value!r}"

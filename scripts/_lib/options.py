@@ -15,7 +15,9 @@ class Address(click.ParamType):
     name = "address"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from eth_utils import is_address, to_checksum_address
+        from eth_utils import to_checksum_address
+
+        from scripts._lib.abi import is_address
 
         if is_address(value):
             return str(to_checksum_address(value))

@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from eth_utils import is_address, to_checksum_address
+from eth_utils import to_checksum_address
 
-from scripts._lib.abi import Interface, Param, problem_with, type_of
+from scripts._lib.abi import Interface, Param, is_address, problem_with, type_of
 from scripts._lib.artifacts import ROOT
 from scripts._lib.errors import ScriptError
 from scripts._lib.relations import relations
@@ -224,7 +224,7 @@ class _Reader:
         if kind == "address":
             if value == "deployer":
                 return self.deployer
-            return to_checksum_address(value) if isinstance(value, str) and is_address(value) else value
+            return to_checksum_address(value) if is_address(value) else value
         return amount(value) if kind.startswith("uint") else value
 
     def _problem(self, kind: str, value: Any) -> str | None:
