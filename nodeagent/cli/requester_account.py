@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from nodeagent.cli.requester_common import Session, plain, print_json, say
+from nodeagent.cli.common import print_json, say, whole
+from nodeagent.cli.requester_common import NoAccount, Session
 
 
 @click.group()
@@ -18,10 +19,10 @@ def account() -> None:
 @click.pass_obj
 def new(session: Session) -> None:
     """Make an account; asks for a password twice (or takes QUORATE_PASSWORD_FILE)."""
-    from nodeagent.client.wallet import BadAccount, create_keystore
+    from nodeagent.keys import create_keystore
 
     if session.keystore.exists():
-        raise BadAccount(
+        raise NoAccount(
             f"{session.keystore} already holds account {session.address}",
             hint="use another --home for a second account",
         )
@@ -39,9 +40,9 @@ def show(session: Session, as_json: bool) -> None:
     found: dict[str, object] = {"address": address, "keystore": str(session.keystore)}
     if session.rpc_url or session.config.get("rpc_url"):
         symbol, decimals = session.token
-        found["gas_money"] = plain(session.rpc.balance(address), 18)
-        found["balance"] = plain(session.doors.payment_token.balance_of(address), decimals)
-        found["owed"] = plain(session.doors.market.owed_to(address), decimals)
+        found["gas_money"] = whole(session.rpc.balance(address), 18)
+        found["balance"] = whole(session.doors.payment_token.balance_of(address), decimals)
+        found["owed"] = whole(session.doors.market.owed_to(address), decimals)
         found["token"] = symbol
     if as_json:
         print_json(found)

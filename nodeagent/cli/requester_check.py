@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from nodeagent.cli.requester_common import Session, print_json, say
+from nodeagent.cli.common import print_json, say
+from nodeagent.cli.requester_common import Session
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

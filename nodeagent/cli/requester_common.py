@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nodeagent.cli.common import whole
 from nodeagent.errors import Fatal
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ CONFIG_KEYS = ("rpc_url", "deployment", "endpoint", "gateway_host", "gateway_por
 
 class BadConfig(Fatal):
     """The configuration cannot be read, or lacks what a command needs."""
+
+
+class NoAccount(Fatal):
+    """The home has no account, or already has one."""
 
 
 @dataclass
@@ -94,10 +98,11 @@ class Session:
     @cached_property
     def wallet(self) -> Wallet:
         """The account, opened with its password."""
-        from nodeagent.client.wallet import Wallet, keystore_address, open_keystore
+        from nodeagent.client.wallet import Wallet
+        from nodeagent.keys import open_keystore
 
-        keystore_address(self.keystore)  # says what is missing before a password is asked
-        return Wallet(self.rpc, self.deployment.chain_id, open_keystore(self.keystore, self.password()))
+        self._need_account()  # said before a password is asked
+        return Wallet(self.rpc, self.deployment.chain_id, bytes(open_keystore(self.keystore, self.password()).key))
 
     @property
     def keystore(self) -> Path:
@@ -106,9 +111,14 @@ class Session:
     @property
     def address(self) -> str:
         """The account's address, without its password."""
-        from nodeagent.client.wallet import keystore_address
+        from nodeagent.keys import keystore_address
 
+        self._need_account()
         return keystore_address(self.keystore)
+
+    def _need_account(self) -> None:
+        if not self.keystore.exists():
+            raise NoAccount(f"there is no account in {self.home}", hint="make one with: quorate account new")
 
     @cached_property
     def states(self) -> JobStates:
@@ -141,7 +151,7 @@ class Session:
     def money(self, amount: int) -> str:
         """Payment-token units as a person reads them."""
         symbol, decimals = self.token
-        return f"{plain(amount, decimals)} {symbol}"
+        return f"{whole(amount, decimals)} {symbol}"
 
     def units_of(self, text: str, what: str) -> int:
         """Payment-token units of a decimal number. Raises click's usage error."""
@@ -172,22 +182,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return found
 
 
-def plain(amount: int, decimals: int) -> str:
-    """A token amount without exponent or trailing zeros."""
-    text = f"{Decimal(amount) / Decimal(10**decimals):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def say(text: str) -> None:
-    """Tells the person; results go to stdout, words to stderr."""
-    click.echo(text, err=True)
-
-
-def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
-
-
-def confirm(question: str, yes: bool) -> None:
+def confirm_no(question: str, yes: bool) -> None:
     """Asks unless ``--yes``; no is the default. Raises click.Abort."""
     if not yes:
         click.confirm(question, abort=True, err=True)

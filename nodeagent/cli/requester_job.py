@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodeagent.cli.requester_common import Session, confirm, print_json, say, table
+from nodeagent.cli.common import print_json, say
+from nodeagent.cli.requester_common import Session, confirm_no, table
 from nodeagent.cli.requester_post import post
 from nodeagent.errors import Transient
 
@@ -125,7 +126,7 @@ def cancel(session: Session, number: int, yes: bool, as_json: bool) -> None:
     """End the shards that have not started, and collect their price."""
     from nodeagent.chain.events import JobCancelled
 
-    confirm(f"End the shards of job {number} that start later than the next epoch?", yes)
+    confirm_no(f"End the shards of job {number} that start later than the next epoch?", yes)
     sent = session.wallet.send(session.doors.market.call("cancel", number))
     refund = next(e.refund for e in _events(sent) if isinstance(e, JobCancelled))
     _collect(session, number, refund, sent, as_json)
@@ -152,7 +153,7 @@ def close(session: Session, number: int, yes: bool, as_json: bool) -> None:
             f"job {number} can be closed from epoch {view['closableFrom']} on: it is epoch {now}",
             hint="until then shards may still be settled, claimed or reported",
         )
-    confirm(f"Close job {number} and take back {session.money(view['held'])}?", yes)
+    confirm_no(f"Close job {number} and take back {session.money(view['held'])}?", yes)
     sent = session.wallet.send(session.doors.market.call("close", number))
     refund = next(e.refund for e in _events(sent) if isinstance(e, JobClosed))
     _collect(session, number, refund, sent, as_json)

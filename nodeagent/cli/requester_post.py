@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodeagent.cli.requester_common import Session, confirm, print_json, say
+from nodeagent.cli.common import print_json, say
+from nodeagent.cli.requester_common import Session, confirm_no
 from nodeagent.cli.requester_quote import (
     TermOptions,
     make_quote,
@@ -126,7 +127,7 @@ def _post_or_attach(
             return found
     say(PUBLIC)
     show_quote(session, made, plan)
-    confirm(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
+    confirm_no(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
     from nodeagent.cli.requester_serve import serving
 
     with serving(session, plan.cid) as endpoint:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nodeagent.cli.requester_common import Session, plain, print_json, say, seconds_text
+from nodeagent.cli.common import print_json, say, whole
+from nodeagent.cli.requester_common import Session, seconds_text
 
 if TYPE_CHECKING:
     from nodeagent.client.inputs import TaskInputs
@@ -137,7 +138,7 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
         say(f"odds      dishonest: {row.who} ({row.share:.1%}): a shard is wrong {row.shard:.2g}, any {row.job:.2g}")
     say(
         f"corrupt   an even chance at one shard costs {made.corrupt_seats} seats on new nodes, "
-        f"a stake of {plain(made.corrupt_stake, stake[1])} {stake[0]}"
+        f"a stake of {whole(made.corrupt_stake, stake[1])} {stake[0]}"
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import click
 
-from nodeagent.cli.requester_common import Session, say
+from nodeagent.cli.common import say
+from nodeagent.cli.requester_common import Session
 
 
 @contextlib.contextmanager

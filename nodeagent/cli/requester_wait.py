@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nodeagent.cli.requester_common import Session, print_json, say
+from nodeagent.cli.common import print_json, say
+from nodeagent.cli.requester_common import Session
 from nodeagent.cli.requester_serve import serving
 
 if TYPE_CHECKING:

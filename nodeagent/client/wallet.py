@@ -6,29 +6,20 @@ Storage v3.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nodeagent.chain.doors import Call, simulate
 from nodeagent.chain.errors import Reverted, RpcError
 from nodeagent.chain.rpc import Json, Rpc
-from nodeagent.errors import Fatal, Transient
+from nodeagent.errors import Transient
 
 GAS_CAP = 1 << 24
 PATIENCE_S = 120.0  # how long a transaction may stay unmined before the caller is told
 BUMP_AFTER_S = 30.0  # then the same transaction is offered with a higher fee
 POLL_S = 0.1
-SCRYPT_STRONG = 1 << 18
-SCRYPT_TEST = 1 << 12  # for accounts that only ever hold a devnet's money
-
-
-class BadAccount(Fatal):
-    """No keystore, one that is not readable, or a wrong password."""
 
 
 class NotMined(Transient):
@@ -50,66 +41,6 @@ class Sent:
     block: int
     gas: int
     logs: tuple[Json, ...]
-
-
-def create_keystore(path: Path, password: str, *, scrypt: int = SCRYPT_STRONG, key: bytes | None = None) -> str:
-    """Writes a fresh (or the given) key, encrypted, readable by this user only; returns its address.
-
-    :raises BadAccount: there already is a file, or the password is empty
-    """
-    from eth_account import Account
-
-    if not password:
-        raise BadAccount("the password is empty", hint="choose one; it protects the key on disk")
-    account = Account.from_key(key) if key else Account.create()
-    text = json.dumps(Account.encrypt(account.key, password, kdf="scrypt", iterations=scrypt), indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise BadAccount(
-            f"{path} already holds an account", hint="it is never overwritten; move it away first"
-        ) from None
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-    return str(account.address)
-
-
-def keystore_address(path: Path) -> str:
-    """The address a keystore is for, without its password.
-
-    :raises BadAccount: no file, or not a keystore
-    """
-    from nodeagent.chain.deployment import checksum
-
-    return checksum("0x" + str(_read(path)["address"]).removeprefix("0x"))
-
-
-def open_keystore(path: Path, password: str) -> bytes:
-    """The private key.
-
-    :raises BadAccount: no file, not a keystore, or a wrong password
-    """
-    from eth_account import Account
-
-    try:
-        return bytes(Account.decrypt(_read(path), password))
-    except ValueError:
-        raise BadAccount(
-            f"the password does not open {path}", hint="set QUORATE_PASSWORD_FILE or type it again"
-        ) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-        if isinstance(found, dict) and "address" in found:
-            return found
-    except FileNotFoundError:
-        raise BadAccount(f"there is no account at {path}", hint="make one with: quorate account new") from None
-    except (OSError, ValueError) as error:
-        raise BadAccount(f"{path} cannot be read: {error}") from None
-    raise BadAccount(f"{path} is not a keystore", hint="make one with: quorate account new")
 
 
 class Wallet:

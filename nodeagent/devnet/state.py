@@ -42,8 +42,7 @@ class AgentState(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     home: Path
-    operator: str
-    operator_keystore: Path
+    operator: str | None = None
     node: int | None = None
     process: Running | None = None
 
