@@ -9,7 +9,7 @@ import {ICommitLedger} from "../../../contracts/interfaces/ICommitLedger.sol";
 import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../../contracts/interfaces/Types.sol";
 import {Assertions} from "./Assertions.sol";
-import {Headers} from "./Headers.sol";
+import {HeaderBytes} from "./HeaderBytes.sol";
 
 /// @title A registry and a ledger, a cast, a clock, and what the cast does every day
 /// @dev `setUp` deploys with the numbers of `_shape`, and `_market` for the market's address, both for tests to override.
@@ -51,7 +51,7 @@ abstract contract Base is Assertions {
     function setUp() public virtual {
         shape = _shape();
         vm.warp(1_700_000_000);
-        vm.etch(Headers.HISTORY, Headers.HISTORY_CODE);
+        vm.etch(HeaderBytes.HISTORY, HeaderBytes.HISTORY_CODE);
         authority = new Authority(owner);
         stakeToken = new QuorateToken(address(authority), owner, SUPPLY, SUPPLY * 2);
         registry = new NodeRegistry(address(authority), _stakeToken(), shape.epochBlocks, shape.ring, shape.lead);
@@ -141,14 +141,14 @@ abstract contract Base is Assertions {
     }
 
     function _header(uint256 epoch) internal view returns (bytes memory) {
-        return Headers.encode(epoch * shape.epochBlocks + 1, _randao(epoch));
+        return HeaderBytes.encode(epoch * shape.epochBlocks + 1, _randao(epoch));
     }
 
     /// @dev Makes the chain know this header's hash, natively for 256 blocks, then in the history contract.
     function _publish(uint256 number, bytes memory header) internal {
         uint256 now_ = vm.getBlockNumber();
         if (number + 256 >= now_) vm.setBlockhash(number, keccak256(header));
-        else vm.store(Headers.HISTORY, bytes32(number % 8_191), keccak256(header));
+        else vm.store(HeaderBytes.HISTORY, bytes32(number % 8_191), keccak256(header));
     }
 
     /// @dev Records the seed of a past or running epoch whose second block is over.

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @title Block headers as the chain hashes them
-library Headers {
+library HeaderBytes {
     /// @dev The history contract of EIP-2935 and its code.
     address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
     bytes internal constant HISTORY_CODE =
