@@ -1,7 +1,8 @@
 """Bring a whole file into a store from sources nobody trusts, block by block.
 
 Each block comes from the first source that gives the right bytes. A source that fails goes to the end of the line
-for the rest of the call; one that lied or stalled is not asked again in it. Only verified blocks reach the store.
+for the rest of the call; one that lied, flooded or stalled is not asked again in it. Only verified blocks reach the
+store.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A trustless gateway over one store: ``GET|HEAD /ipfs/<cid>?format=raw`` answers one block, verified as it is read.
 
-Nothing is listed, nothing is fetched for a stranger, nothing is written. Limits are per connection (head size, time
-to send a head, time to take an answer, requests) and in all (connections at once), so that a slow or greedy client
-costs one slot for a bounded time. Source: IPFS trustless gateway specification, ``application/vnd.ipld.raw``.
+Nothing is listed, fetched for a stranger or written. Limits are per connection (head size, time to send a head and
+to take an answer, requests) and in all (connections), so that a rude client costs one slot for a bounded time.
+Source: IPFS trustless gateway specification, ``application/vnd.ipld.raw``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +29,7 @@ from nodeagent.errors import QuorateError
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 _ASK_RAW: Final = f"ask for ?format=raw or send Accept: {RAW_TYPE}"
-_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class GatewayLimits:
 
     max_connections: int = 64
     max_head_bytes: int = 16_384
-    head_s: float = 10.0  # from the first to the last byte of a request's head; also the idle time between requests
+    head_s: float = 10.0  # for a whole request head, idle time before it included
     answer_s: float = 60.0  # for the client to take one answer
     max_requests: int = 1_000  # per connection
 
@@ -77,7 +78,9 @@ class Gateway:
     def start(self) -> Gateway:
         """Serve in a background thread; returns at once."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._server.serve_forever, name="gateway", daemon=True)
+            self._thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), name="gateway", daemon=True
+            )
             self._thread.start()
         return self
 
@@ -97,7 +100,7 @@ class Gateway:
         self.stop()
 
 
-class _Server(ThreadingMixIn, HTTPServer):
+class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
@@ -110,9 +113,6 @@ class _Server(ThreadingMixIn, HTTPServer):
         self._open_lock = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
-
-    def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # HTTPServer's own also looks its host up in DNS
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._slots.acquire(blocking=False):
@@ -141,8 +141,9 @@ class _Server(ThreadingMixIn, HTTPServer):
                 with contextlib.suppress(OSError):
                     request.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("gateway.connection_ended", exc_info=True)
+    def handle_error(self, *_: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # those are clients that went away
+            log.error("gateway.request_failed", exc_info=True)
 
     def _forget(self, request: socket.socket) -> None:
         with self._open_lock:
@@ -153,7 +154,7 @@ class _Server(ThreadingMixIn, HTTPServer):
 
 
 class _HeadTooLarge(Exception):
-    pass
+    """The head is larger than ``max_head_bytes``."""
 
 
 class _BoundedInput(io.RawIOBase):
@@ -205,15 +206,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request head too large")
         except OSError:
             self.close_connection = True
-        if self._served >= self.server.limits.max_requests:
-            self.close_connection = True
+        self.close_connection |= self._served >= self.server.limits.max_requests
 
     def do_GET(self) -> None:
         self.connection.settimeout(self.server.limits.answer_s)
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self._refuse(HTTPStatus.BAD_REQUEST, "a request here has no body")
             return
-        path, query = urlsplit(self.path).path, urlsplit(self.path).query
+        _, _, path, query, _ = urlsplit(self.path)
         if path == "/health":
             self._answer(HTTPStatus.OK, b"ok\n", {"Content-Type": "text/plain", "Cache-Control": "no-store"})
         elif not path.startswith("/ipfs/"):
@@ -274,13 +274,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self._answer(status, text.encode() + b"\n", headers)
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer as everywhere else here, in plain text; ``http.server`` calls this for requests it cannot read."""
+    def send_error(self, code: int, message: str | None = None, *_: Any) -> None:
+        """Answer in plain text; ``http.server`` calls this for requests it cannot read."""
         self.command = getattr(self, "command", None) or ""
         self.connection.settimeout(self.server.limits.answer_s)
         self._refuse(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         log.debug("gateway.request", line=self.requestline[:200])
 
 

@@ -29,6 +29,7 @@ _PROFILE: Final = {
     "max-file-links": "1024",
     "pin": "true",
 }
+warnings.filterwarnings("ignore", message="The 'strict' parameter", category=FutureWarning)  # the library's own
 _ABSENT: Final = ("not found", "could not find", "no such block", "block was not found")
 
 

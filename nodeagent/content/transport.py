@@ -7,6 +7,7 @@ URL, ``http(s)://host[:port][/prefix]``, to which ``/ipfs/<cid>?format=raw`` is 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.client import IncompleteRead as ShortRead
-from typing import Final
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -38,6 +39,7 @@ from nodeagent.content.unixfs import MAX_BLOCK_BYTES
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 _READ_BYTES: Final = 65_536
 _MAX_URL_CHARS: Final = 512
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # else strangers' answers write into the operator's log
 _DROPS: Final = (ConnectionError, ShortRead)  # http.client's RemoteDisconnected is a ConnectionError
 
 
@@ -97,7 +99,7 @@ class Transport:
             response = self._pools.request(
                 "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
             )
-            exchange.watch = _watch_of(response)
+            exchange.watch = watch = cast(_Watched, response).watch
             try:
                 _check_head(source, response, self._limits.max_block_bytes)
                 body = self._body(source, response)
@@ -105,8 +107,8 @@ class Transport:
                 response.close()  # unread bytes may follow: never reuse such a connection
                 raise
             finally:
-                exchange.watch.cancel()
-            if exchange.watch.expired:
+                watch.cancel()
+            if watch.expired:
                 raise SourceStalled(source, "not finished in time")
             response.release_conn()
             return body
@@ -188,6 +190,10 @@ class _Watch(threading.Timer):
             self._connection.shutdown(socket.SHUT_RDWR)
 
 
+class _Watched(Protocol):
+    watch: _Watch  # set by the connections that ``_watched_pools`` makes
+
+
 @dataclass(slots=True)
 class _Exchange:
     watch: _Watch | None = None
@@ -224,12 +230,6 @@ def _watched_pools(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Tls
 
     return {"http": PlainPool, "https": TlsPool}
-
-
-def _watch_of(response: BaseHTTPResponse) -> _Watch:
-    watch = getattr(response, "watch", None)
-    assert isinstance(watch, _Watch), "every pool here makes watched connections"
-    return watch
 
 
 @contextlib.contextmanager

@@ -1,0 +1,167 @@
+"""A small real HTTP server on the loopback that misbehaves on purpose, and helpers for content tests."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from nodeagent.content import Cid, unixfs
+from nodeagent.content.unixfs import Layout
+
+Behaviour = Callable[[socket.socket, str, threading.Event], None]
+SMALL = Layout(chunk_bytes=16, max_links=4)
+
+
+def numbers(count: int) -> bytes:
+    """The first ``count`` bytes of ``seq 1 1000000``: chunks that all differ."""
+    out, size, n = [], 0, 0
+    while size < count:
+        n += 1
+        out.append(b"%d\n" % n)
+        size += len(out[-1])
+    return b"".join(out)[:count]
+
+
+def blocks_of(data: bytes, layout: Layout = SMALL) -> tuple[Cid, dict[Cid, bytes]]:
+    """The root and every block of ``data`` as a file."""
+    blocks: dict[Cid, bytes] = {}
+    chunks = [data[i : i + layout.chunk_bytes] for i in range(0, len(data), layout.chunk_bytes)]
+    return unixfs.build(chunks, blocks.__setitem__, layout).cid, blocks
+
+
+def files_under(root: Path) -> dict[str, bytes]:
+    """Every regular file under ``root`` with its bytes, whatever it is called."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+class FaultServer:
+    """Answers each request by ``behave(connection, path, stopped)``; ``paths`` records what was asked."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self._behave = behave
+        self.stopped = threading.Event()
+        self.paths: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        self.stopped.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join()
+
+    def __enter__(self) -> FaultServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(30)
+            while path := self._read_head(connection):
+                self.paths.append(path)
+                self._behave(connection, path, self.stopped)
+
+    def _read_head(self, connection: socket.socket) -> str:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            if not (part := connection.recv(4096)):
+                return ""
+            head += part
+            if head[:1] == b"\x16":  # a TLS greeting: say in plain text that it is none of ours, as servers do
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                return ""
+        if b"chunked" in head.lower():
+            while not head.endswith(b"0\r\n\r\n"):
+                head += connection.recv(65_536)
+        return head.split(b" ", 2)[1].decode()
+
+
+def says(body: bytes, status: str = "200 OK", headers: Mapping[str, str] | None = None) -> Behaviour:
+    """Answer ``body`` whatever was asked."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        extra = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        head = f"HTTP/1.1 {status}\r\n{extra}"
+        if "content-length" not in extra.lower() and "transfer-encoding" not in extra.lower():
+            head += f"Content-Length: {len(body)}\r\n"
+        connection.sendall(head.encode() + b"\r\n" + body)
+
+    return behave
+
+
+def serves(blocks: Mapping[Cid, bytes]) -> Behaviour:
+    """An honest source of ``blocks``; 404 for anything else."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        block = blocks.get(Cid.parse(path.removeprefix("/ipfs/").split("?")[0]))
+        answer = says(b"not here", "404 Not Found") if block is None else says(block)
+        answer(connection, path, stopped)
+
+    return behave
+
+
+def resets(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Drop the connection with a TCP reset instead of an answer."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    connection.close()
+
+
+def speaks_something_else(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Answer as another protocol would."""
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+def stalls(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Send nothing at all until the test is over."""
+    stopped.wait()
+
+
+def stalls_in_body(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Announce a body, send a part of it, then nothing."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+    stopped.wait()
+
+
+def trickles_head(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Send a head that never ends, always fast enough for a timeout on each read."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not stopped.wait(0.02):
+        connection.sendall(b"a")
+
+
+def trickles_body(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Send a body without end, a byte a packet."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while not stopped.wait(0.001):
+        connection.sendall(b"a")
+
+
+def floods(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+    """Send bytes without end and without announcing how many."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while not stopped.is_set():
+        connection.sendall(bytes(65_536))
+
+
+@contextlib.contextmanager
+def running(*behaviours: Behaviour) -> Iterator[list[FaultServer]]:
+    """One server per behaviour, all closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(FaultServer(behave)) for behave in behaviours]

@@ -1,0 +1,391 @@
+"""Fetching from real loopback servers that lie, stall, flood, redirect and reset: typed, contained, next source."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from content_faults import (
+    SMALL,
+    Behaviour,
+    FaultServer,
+    blocks_of,
+    files_under,
+    floods,
+    numbers,
+    resets,
+    running,
+    says,
+    serves,
+    speaks_something_else,
+    stalls,
+    stalls_in_body,
+    trickles_body,
+    trickles_head,
+)
+
+from nodeagent.content import Cid, LocalStore
+from nodeagent.content.errors import (
+    AllSourcesFailed,
+    BudgetExceeded,
+    FetchCancelled,
+    MalformedBlock,
+    SourceAnsweredBadly,
+    SourceFailure,
+    SourceLacksBlock,
+    SourceSentTooMuch,
+    SourceSentWrongBytes,
+    SourceStalled,
+    SourceUnreachable,
+)
+from nodeagent.content.fetch import Fetcher
+from nodeagent.content.gateway import Gateway
+from nodeagent.content.transport import FetchLimits, Transport
+from nodeagent.errors import Transient
+
+DATA = numbers(100)
+ROOT, BLOCKS = blocks_of(DATA)
+EVIL = b"never ask me to be stored"
+QUICK = FetchLimits(connect_s=5.0, stall_s=0.2, block_s=20.0)
+ABRUPT = FetchLimits(connect_s=5.0, stall_s=0.5, block_s=0.6)
+
+
+class TickingClock:
+    """A clock on which every look costs a second: a slow source without waiting for one."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += 1.0
+        return self._now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "content", layout=SMALL)
+
+
+@pytest.fixture
+def honest() -> Iterator[FaultServer]:
+    with FaultServer(serves(BLOCKS)) as server:
+        yield server
+
+
+def assert_only_verified_bytes(root: Path) -> None:
+    for name, data in files_under(root).items():
+        if name.startswith("blocks/"):
+            assert Cid.parse(Path(name).name).verify(data) == data
+        else:
+            assert data == b"", f"{name} holds {len(data)} bytes"
+
+
+HOSTILE: dict[str, tuple[Behaviour, type[SourceFailure], str, FetchLimits]] = {
+    "wrong bytes": (says(EVIL), SourceSentWrongBytes, "hash to", QUICK),
+    "no bytes": (says(b""), SourceSentWrongBytes, "0 bytes that hash to", QUICK),
+    "web page": (says(b"<html>", headers={"Content-Type": "text/html"}), SourceSentWrongBytes, "hash to", QUICK),
+    "missing": (says(b"no", "404 Not Found"), SourceLacksBlock, "HTTP 404", QUICK),
+    "gone": (says(b"no", "410 Gone"), SourceLacksBlock, "HTTP 410", QUICK),
+    "error": (says(EVIL, "500 Internal Server Error"), SourceAnsweredBadly, "HTTP 500", QUICK),
+    "busy": (says(b"", "503 Service Unavailable"), SourceAnsweredBadly, "HTTP 503", QUICK),
+    "forbidden": (says(EVIL, "403 Forbidden"), SourceAnsweredBadly, "HTTP 403", QUICK),
+    "partial": (says(EVIL, "206 Partial Content"), SourceAnsweredBadly, "HTTP 206", QUICK),
+    "gzip": (
+        says(gzip.compress(BLOCKS[ROOT]), headers={"Content-Encoding": "gzip"}),
+        SourceAnsweredBadly,
+        "content encoding 'gzip'",
+        QUICK,
+    ),
+    "announced too large": (
+        says(EVIL, headers={"Content-Length": "2097153"}),
+        SourceSentTooMuch,
+        "2097153 bytes announced",
+        QUICK,
+    ),
+    "announced absurdly": (
+        says(EVIL, headers={"Content-Length": "9" * 40}),
+        SourceSentTooMuch,
+        "bytes announced",
+        QUICK,
+    ),
+    "unreadable length": (says(EVIL, headers={"Content-Length": "-5"}), SourceAnsweredBadly, "'-5'", QUICK),
+    "endless": (floods, SourceSentTooMuch, "more than 2097152 bytes", QUICK),
+    "endless chunks": (
+        says(
+            b"fffff\r\n" + bytes(0xFFFFF) + b"\r\n" + b"1fffff\r\n" + bytes(0x1FFFFF),
+            headers={"Transfer-Encoding": "chunked"},
+        ),
+        SourceSentTooMuch,
+        "more than 2097152 bytes",
+        QUICK,
+    ),
+    "bad chunks": (
+        says(b"zz\r\nhello\r\n", headers={"Transfer-Encoding": "chunked", "Connection": "close"}),
+        SourceUnreachable,
+        "",
+        QUICK,
+    ),
+    "silent": (stalls, SourceStalled, "no bytes in time", QUICK),
+    "silent midway": (stalls_in_body, SourceStalled, "no bytes in time", QUICK),
+    "endless head": (trickles_head, SourceStalled, "", ABRUPT),
+    "endless trickle": (trickles_body, SourceStalled, "", ABRUPT),
+    "reset": (resets, SourceUnreachable, "connection dropped", QUICK),
+    "unreadable head": (says(b"", "200 OK\r\nno colon here\r\n\x00: \x00"), SourceStalled, "", QUICK),
+    "not http": (speaks_something_else, SourceUnreachable, "BadStatusLine", QUICK),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_fetch__hostile_source__is_typed_and_the_next_one_serves(
+    store: LocalStore, honest: FaultServer, case: str
+) -> None:
+    behave, kind, reason, limits = HOSTILE[case]
+    with running(behave) as (hostile,):
+        report = Fetcher(store, limits).fetch(ROOT, [hostile.url, honest.url], max_bytes=1000)
+        assert type(report.failures[0]) is kind
+        assert reason in report.failures[0].reason
+        assert {failure.source for failure in report.failures} == {hostile.url}
+    assert report.blocks_fetched == len(BLOCKS)
+    assert store.get_bytes(ROOT, 1000) == DATA
+    assert_only_verified_bytes(store.root)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_fetch__only_a_hostile_source__raises_and_leaves_nothing_on_disk(store: LocalStore, case: str) -> None:
+    behave, kind, _, limits = HOSTILE[case]
+    with running(behave) as (hostile,), pytest.raises(AllSourcesFailed) as caught:
+        Fetcher(store, limits).fetch(ROOT, [hostile.url], max_bytes=1000)
+    assert [type(failure) for failure in caught.value.failures] == [kind]
+    assert caught.value.cid == str(ROOT) and isinstance(caught.value, Transient)
+    assert files_under(store.root) == {}
+
+
+def test_fetch__every_source_fails__one_error_names_each_with_its_reason(store: LocalStore) -> None:
+    with running(says(EVIL), says(b"", "404 Not Found"), resets) as servers:
+        with pytest.raises(AllSourcesFailed) as caught:
+            Fetcher(store, QUICK).fetch(ROOT, [server.url for server in servers], max_bytes=1000)
+        for server, reason in zip(servers, ["hash to", "HTTP 404", "connection dropped"], strict=True):
+            assert f"{server.url}: " in str(caught.value) and reason in str(caught.value)
+    assert [f.source for f in caught.value.failures] == [server.url for server in servers]
+
+
+def test_fetch__no_source_at_all__says_so_unless_all_is_here(store: LocalStore) -> None:
+    with pytest.raises(AllSourcesFailed, match="none was given"):
+        Fetcher(store).fetch(ROOT, [], max_bytes=1000)
+    store.put_bytes(DATA)
+    report = Fetcher(store).fetch(ROOT, [], max_bytes=1000)
+    assert (report.blocks_held, report.blocks_fetched) == (len(BLOCKS), 0)
+
+
+def test_block__slow_by_the_clock__is_stalled_by_the_minimum_rate() -> None:
+    with running(says(bytes(200_000))) as (server,):
+        transport = Transport(FetchLimits(stall_s=0.5, min_rate=1_000_000), clock=TickingClock())
+        with pytest.raises(SourceStalled, match="at least 1000000 a second"):
+            transport.block(server.url, ROOT)
+
+
+def test_block__rate_just_kept__is_taken() -> None:
+    data = bytes(200_000)
+    with running(says(data)) as (server,):
+        limits = FetchLimits(stall_s=0.5, min_rate=1)
+        assert Transport(limits, clock=TickingClock()).block(server.url, Cid.of(data)) == data
+
+
+def test_fetch__redirect__is_not_followed(store: LocalStore, honest: FaultServer) -> None:
+    for status in ("301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
+        target = f"{honest.url}/ipfs/{ROOT}?format=raw"
+        redirect = says(b"", status, {"Location": target})
+        with running(redirect) as (hostile,), pytest.raises(AllSourcesFailed) as caught:
+            Fetcher(store, QUICK).fetch(ROOT, [hostile.url], max_bytes=1000)
+        assert "redirects are not followed" in caught.value.failures[0].reason
+    assert honest.paths == []
+
+
+def test_fetch__proxy_in_the_environment__is_not_used(
+    store: LocalStore, honest: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(says(EVIL)) as (proxy,):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        Fetcher(store).fetch(ROOT, [honest.url], max_bytes=1000)
+        assert proxy.paths == []
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("", "not http(s)"),
+        ("ftp://127.0.0.1", "not http(s)"),
+        ("file:///etc/passwd", "not http(s)"),
+        ("http://", "not http(s)"),
+        ("http://127.0.0.1:0", "not http(s)"),
+        ("http://127.0.0.1:99999", "unreadable"),
+        ("http://[::1", "unreadable"),
+        ("http://user:secret@127.0.0.1", "user, query or fragment"),
+        ("http://127.0.0.1/?a=b", "user, query or fragment"),
+        ("http://127.0.0.1#x", "user, query or fragment"),
+        ("http://127.0.0.1/a b", "blanks"),
+        ("http://127.0.0.1\r\nX: y", "blanks"),
+        ("http://" + "a" * 600, "longer than 512"),
+        ("http://127.0.0.1:9", "NewConnectionError"),
+        ("http://no-such-host.invalid", "NameResolutionError"),
+    ],
+)
+def test_fetch__unusable_address__is_that_sources_failure(
+    store: LocalStore, honest: FaultServer, source: str, reason: str
+) -> None:
+    report = Fetcher(store, QUICK).fetch(ROOT, [source, honest.url], max_bytes=1000)
+    assert [type(failure) for failure in report.failures] == [SourceUnreachable]
+    assert reason in report.failures[0].reason
+    assert "secret" not in report.failures[0].reason
+
+
+def test_fetch__source_with_prefix_and_slash__is_asked_below_it(store: LocalStore, honest: FaultServer) -> None:
+    with running(says(BLOCKS[ROOT])) as (server,):
+        Transport().block(server.url + "/gate/way/", ROOT)
+        assert server.paths == [f"/gate/way/ipfs/{ROOT}?format=raw"]
+
+
+# --- rotation ---
+
+
+def test_fetch__source_that_lied__is_not_asked_again_in_this_call(store: LocalStore, honest: FaultServer) -> None:
+    with running(says(EVIL)) as (liar,):
+        fetcher = Fetcher(store, QUICK)
+        report = fetcher.fetch(ROOT, [liar.url, honest.url], max_bytes=1000)
+        assert len(liar.paths) == 1 and len(report.failures) == 1
+        other = b"another file"
+        with running(serves({Cid.of(other): other})) as (second,):
+            fetcher.fetch(Cid.of(other), [liar.url, second.url], max_bytes=1000)
+        assert len(liar.paths) == 2
+
+
+def test_fetch__each_source_has_half_the_blocks__both_are_used(store: LocalStore) -> None:
+    cids = list(BLOCKS)
+    halves = [{c: BLOCKS[c] for c in cids[i::2]} for i in range(2)]
+    with running(*map(serves, halves)) as servers:
+        report = Fetcher(store, QUICK).fetch(ROOT, [server.url for server in servers], max_bytes=1000)
+        assert all(type(failure) is SourceLacksBlock for failure in report.failures)
+        assert all(server.paths for server in servers)
+    assert store.has_all(ROOT)
+
+
+def test_fetch__same_source_twice__is_asked_once_per_block(store: LocalStore, honest: FaultServer) -> None:
+    Fetcher(store).fetch(ROOT, [honest.url, honest.url + "/", honest.url], max_bytes=1000)
+    assert len(honest.paths) == len(BLOCKS)
+
+
+def test_fetch__connection_dropped_once__is_tried_afresh_on_the_same_source(store: LocalStore) -> None:
+    turns = iter([resets])
+
+    def once(connection, path, stopped):  # type: ignore[no-untyped-def]
+        next(turns, serves(BLOCKS))(connection, path, stopped)
+
+    with running(once) as (server,):
+        report = Fetcher(store, QUICK).fetch(ROOT, [server.url], max_bytes=1000)
+    assert report.failures == () and store.has_all(ROOT)
+
+
+# --- what is here, and what rots ---
+
+
+def test_fetch__interrupted_and_started_again__asks_only_for_the_rest(store: LocalStore) -> None:
+    missing = Cid.of(DATA[96:])
+    with running(serves({c: b for c, b in BLOCKS.items() if c != missing}), serves(BLOCKS)) as (partial, full):
+        with pytest.raises(AllSourcesFailed) as caught:
+            Fetcher(store).fetch(ROOT, [partial.url], max_bytes=1000)
+        assert caught.value.cid == str(missing)
+        report = Fetcher(store).fetch(ROOT, [full.url], max_bytes=1000)
+        assert full.paths == [f"/ipfs/{missing}?format=raw"]
+    assert (report.blocks_fetched, report.bytes_fetched) == (1, 4)
+
+
+def test_fetch__flipped_byte_on_disk__is_detected_and_fetched_again(tmp_path: Path) -> None:
+    told: list[Cid] = []
+    store = LocalStore(tmp_path / "mine", layout=SMALL, on_corrupt=told.append)
+    other = LocalStore(tmp_path / "theirs", layout=SMALL)
+    cid, leaf = other.put_bytes(DATA), Cid.of(DATA[32:48])
+    with Gateway(other) as gateway:
+        fetcher = Fetcher(store)
+        fetcher.fetch(cid, [gateway.url], max_bytes=1000)
+        (path,) = (store.root / "blocks").rglob(str(leaf))
+        path.write_bytes(b"\0" + path.read_bytes()[1:])
+        report = fetcher.fetch(cid, [gateway.url], max_bytes=1000)
+    assert told == [leaf]
+    assert (report.blocks_fetched, report.blocks_held) == (1, len(BLOCKS) - 1)
+    assert store.get_bytes(cid, 1000) == DATA
+
+
+def test_fetch__large_file_through_a_real_gateway__arrives_whole(tmp_path: Path) -> None:
+    data = numbers(5_500_000)
+    mine, theirs = LocalStore(tmp_path / "mine"), LocalStore(tmp_path / "theirs")
+    cid = theirs.put_bytes(data)
+    with Gateway(theirs) as gateway:
+        report = Fetcher(mine).fetch(cid, [gateway.url], max_bytes=len(data))
+    assert report.blocks_fetched == 7
+    assert mine.get_bytes(cid, len(data)) == data
+
+
+def test_fetch__many_threads_one_fetcher__all_arrive(tmp_path: Path) -> None:
+    mine, theirs = LocalStore(tmp_path / "mine", layout=SMALL), LocalStore(tmp_path / "theirs", layout=SMALL)
+    cids = [theirs.put_bytes(numbers(64) + b"%d" % i) for i in range(16)]
+    with Gateway(theirs) as gateway, ThreadPoolExecutor(6) as threads:
+        fetcher = Fetcher(mine)
+        list(threads.map(lambda cid: fetcher.fetch(cid, [gateway.url], max_bytes=1000), cids))
+    assert all(mine.has_all(cid) for cid in cids)
+    assert_only_verified_bytes(mine.root)
+
+
+# --- budgets, cancel, documents ---
+
+
+def test_fetch__larger_than_max_bytes__stops_at_the_root(store: LocalStore, honest: FaultServer) -> None:
+    with pytest.raises(BudgetExceeded) as caught:
+        Fetcher(store).fetch(ROOT, [honest.url], max_bytes=99)
+    assert (caught.value.what, caught.value.found) == ("bytes", 100)
+    assert len(honest.paths) == 1
+
+
+def test_fetch__deeper_than_max_depth__is_refused(store: LocalStore, honest: FaultServer) -> None:
+    with pytest.raises(BudgetExceeded, match="depth"):
+        Fetcher(store).fetch(ROOT, [honest.url], max_bytes=1000, max_depth=1)
+
+
+def test_fetch__right_hash_but_no_file_node__is_a_job_fault(store: LocalStore) -> None:
+    block = b"\x0a\x02\x08\x01"  # an empty UnixFS directory
+    directory = Cid(0x70, Cid.of(block).digest)
+    with running(serves({directory: block})) as (server,), pytest.raises(MalformedBlock, match="UnixFS"):
+        Fetcher(store).fetch(directory, [server.url], max_bytes=1000)
+
+
+def test_fetch__cancelled_between_blocks__stops_and_keeps_what_it_has(store: LocalStore, honest: FaultServer) -> None:
+    with pytest.raises(FetchCancelled):
+        Fetcher(store).fetch(ROOT, [honest.url], max_bytes=1000, cancel=lambda: len(honest.paths) >= 3)
+    assert len(list(store.block_cids())) == len(honest.paths) == 3
+
+
+def test_fetch_digest__document__returns_its_bytes_and_stores_it(store: LocalStore) -> None:
+    document = b'{"version":1}'
+    cid = Cid.of(document)
+    with running(says(EVIL), serves({cid: document})) as servers:
+        sources = [server.url for server in servers]
+        assert Fetcher(store).fetch_digest(cid.digest, sources) == document
+    assert Fetcher(store).fetch_digest(cid.digest, []) == document
+
+
+def test_fetch_digest__true_document_too_large__is_a_job_fault_and_not_stored(store: LocalStore) -> None:
+    document = bytes(1001)
+    with running(says(document)) as (server,), pytest.raises(BudgetExceeded) as caught:
+        Fetcher(store).fetch_digest(Cid.of(document).digest, [server.url], max_bytes=1000)
+    assert (caught.value.limit, caught.value.found) == (1000, 1001)
+    assert files_under(store.root) == {}
+
+
+def test_fetch__tls_asked_of_a_plain_server__is_that_sources_failure(store: LocalStore, honest: FaultServer) -> None:
+    source = honest.url.replace("http://", "https://")
+    with pytest.raises(AllSourcesFailed, match="SSLError"):
+        Fetcher(store, QUICK).fetch(ROOT, [source], max_bytes=1000)
+    assert files_under(store.root) == {}

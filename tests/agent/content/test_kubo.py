@@ -1,0 +1,260 @@
+"""Kubo as a store: against a real daemon where ``ipfs`` is on PATH, and against daemons that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from content_faults import FaultServer, numbers, resets, running, says, stalls
+
+from nodeagent.content import Budget, Cid, ContentStore, LayeredStore, LocalStore, open_content
+from nodeagent.content.errors import (
+    BlockMissing,
+    BudgetExceeded,
+    KuboDisagrees,
+    KuboTimeout,
+    KuboUnavailable,
+    UnreadableFile,
+    WrongBytes,
+)
+from nodeagent.content.kubo import KuboStore
+from nodeagent.errors import Fatal, Transient
+
+MIB = 1 << 20
+pytestmark = pytest.mark.filterwarnings("ignore:The 'strict' parameter:FutureWarning")
+
+
+def kubo_error(message: str) -> bytes:
+    return json.dumps({"Message": message, "Code": 0, "Type": "error"}).encode()
+
+
+# --- a real daemon ---
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    ipfs = shutil.which("ipfs")
+    if ipfs is None:
+        pytest.skip("ipfs not on PATH")
+    home = tmp_path_factory.mktemp("ipfs")
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "IPFS_PATH": str(home / "repo")}
+    for command in (["init", "--profile=test"], ["config", "Routing.Type", "none"]):
+        subprocess.run([ipfs, *command], env=env, check=True, capture_output=True)
+    process = subprocess.Popen([ipfs, "daemon"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Daemon is ready" in line:
+            break
+    else:
+        pytest.fail("ipfs daemon ended:\n" + "".join(said))
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    try:
+        yield (home / "repo" / "api").read_text().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def kubo(daemon: str) -> KuboStore:
+    return KuboStore(daemon)
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])
+def test_put_bytes__real_daemon__same_cid_as_ours_and_reads_back(kubo: KuboStore, tmp_path: Path, size: int) -> None:
+    data = numbers(size)
+    cid = kubo.put_bytes(data)
+    assert cid == LocalStore(tmp_path).put_bytes(data)
+    assert kubo.get_bytes(cid, size) == data
+    assert b"".join(kubo.read(cid, Budget(max_bytes=size))) == data
+    assert kubo.has(cid)
+
+
+def test_put_file__real_daemon_and_more_links_than_its_old_default__same_cid(kubo: KuboStore, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as out:
+        out.seek(180 * MIB)  # 181 leaves: the default of 174 links a node would give another tree
+        out.write(b"end")
+    cid = kubo.put_file(path)
+    assert cid == LocalStore(tmp_path / "store").put_file(path)
+    with pytest.raises(BudgetExceeded):
+        kubo.get_bytes(cid, 180 * MIB)
+
+
+def test_load__real_daemon_without_the_block__is_missing(kubo: KuboStore) -> None:
+    absent = Cid.of(b"nobody ever added this")
+    assert not kubo.has(absent)
+    for ask in (kubo.load, kubo.pin):
+        with pytest.raises(BlockMissing) as caught:
+            ask(absent)
+        assert caught.value.cid == str(absent)
+
+
+def test_put_block__real_daemon__keeps_raw_and_node_blocks_under_our_cid(kubo: KuboStore, tmp_path: Path) -> None:
+    local = LocalStore(tmp_path)
+    root = local.put_bytes(numbers(MIB + 7)[::-1])
+    for cid in local.block_cids():
+        kubo.put_block(cid, local.load(cid))
+    assert kubo.get_bytes(root, 2 * MIB) == local.get_bytes(root, 2 * MIB)
+    kubo.pin(root)
+    kubo.unpin(root)
+    kubo.unpin(root)
+    with pytest.raises(WrongBytes):
+        kubo.put_block(root, b"evil")
+
+
+def test_load__real_daemon_searching_its_network__times_out_typed(daemon: str) -> None:
+    with pytest.raises(KuboTimeout):
+        KuboStore(daemon, timeout_s=0.3, offline=False).load(Cid.of(b"nobody ever added this either"))
+
+
+def test_version__real_daemon_far_newer_than_the_library__is_told(kubo: KuboStore) -> None:
+    assert kubo.version().split(".")[0].isdigit()
+
+
+def test_layered__real_daemon__reads_local_first_then_kubo_and_keeps_it(kubo: KuboStore, tmp_path: Path) -> None:
+    store: ContentStore = LayeredStore(LocalStore(tmp_path), kubo)
+    only_kubo, both = kubo.put_bytes(b"only kubo has this"), store.put_bytes(b"both have this")
+    assert kubo.has(both)
+    assert store.has(only_kubo)
+    assert store.get_bytes(only_kubo, 100) == b"only kubo has this"
+    assert LocalStore(tmp_path).get_bytes(only_kubo, 100) == b"only kubo has this"
+    store.unpin(both)
+    with pytest.raises(BlockMissing):
+        store.load(Cid.of(b"neither has this"))
+
+
+# --- daemons that misbehave ---
+
+
+def test_load__daemon_sends_other_bytes__is_refused() -> None:
+    with running(says(b"evil")) as (server,), pytest.raises(WrongBytes):
+        KuboStore(server.url).load(Cid.of(b"good"))
+
+
+def test_load__daemon_sends_too_much__is_cut() -> None:
+    with running(says(bytes(2 * MIB + 1))) as (server,), pytest.raises(KuboUnavailable, match="more than 2097152"):
+        KuboStore(server.url).load(Cid.of(b"good"))
+
+
+@pytest.mark.parametrize(
+    "message", ["block was not found locally (offline): ipld: could not find bafk", "blockservice: key not found"]
+)
+def test_load__daemon_says_not_found__is_missing(message: str) -> None:
+    with running(says(kubo_error(message), "500 Internal Server Error")) as (server,):
+        kubo = KuboStore(server.url)
+        with pytest.raises(BlockMissing):
+            kubo.load(Cid.of(b"good"))
+        assert not kubo.has(Cid.of(b"good"))
+
+
+def test_load__daemon_reports_another_error__is_unavailable() -> None:
+    fails = says(kubo_error("disk on fire"), "500 Internal Server Error")
+    with running(fails) as (server,), pytest.raises(KuboUnavailable, match="disk on fire") as caught:
+        KuboStore(server.url).load(Cid.of(b"good"))
+    assert isinstance(caught.value, Transient)
+
+
+def test_load__daemon_silent__times_out_typed() -> None:
+    with running(stalls) as (server,), pytest.raises(KuboTimeout):
+        KuboStore(server.url, timeout_s=0.2).load(Cid.of(b"good"))
+
+
+def test_version__nobody_listens_or_resets__is_unavailable() -> None:
+    with FaultServer(resets) as server, pytest.raises(KuboUnavailable):
+        KuboStore(server.url).version()
+    with pytest.raises(KuboUnavailable, match="cannot be used"):
+        KuboStore(server.url).version()
+
+
+def test_version__not_a_daemon__is_unavailable() -> None:
+    with running(says(b"<html>hello</html>")) as (server,), pytest.raises(KuboUnavailable):
+        KuboStore(server.url).version()
+
+
+def test_put_bytes__daemon_builds_another_cid__is_fatal() -> None:
+    other = Cid.of(b"other")
+    builds_other = says(json.dumps({"Name": "x", "Hash": str(other), "Size": "5"}).encode())
+    with running(builds_other) as (server,), pytest.raises(KuboDisagrees) as caught:
+        KuboStore(server.url).put_bytes(b"mine")
+    assert str(other) in str(caught.value) and str(Cid.of(b"mine")) in str(caught.value)
+    assert isinstance(caught.value, Fatal) and caught.value.hint
+
+
+def test_put_bytes__proxy_in_the_environment__is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = json.dumps({"Name": "x", "Hash": str(Cid.of(b"mine")), "Size": "4"}).encode()
+    with running(says(answer), says(b"evil")) as (server, proxy):
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert KuboStore(server.url).put_bytes(b"mine") == Cid.of(b"mine")
+        assert server.paths[0].startswith("/api/v0/add?") and proxy.paths == []
+        for option in ("chunker=size-1048576", "raw-leaves=true", "cid-version=1", "max-file-links=1024"):
+            assert option in server.paths[0]
+
+
+@pytest.mark.parametrize(
+    "api", ["", "nonsense", "/ip4/127.0.0.1", "/ip4/300.1.1.1/tcp/5001", "ftp://127.0.0.1", "http://", "http://h/api"]
+)
+def test_init__address_is_none__is_fatal_with_a_hint(api: str) -> None:
+    with pytest.raises(KuboDisagrees) as caught:
+        KuboStore(api)
+    assert caught.value.hint and "/ip4/127.0.0.1/tcp/5001" in caught.value.hint
+
+
+def test_put_file__absent__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile):
+        KuboStore("/ip4/127.0.0.1/tcp/9").put_file(tmp_path / "absent")
+
+
+# --- layers ---
+
+
+def test_open_content__without_kubo__is_one_local_store(tmp_path: Path) -> None:
+    store = open_content(tmp_path)
+    cid = store.put_bytes(b"x")
+    assert store.kubo is None and store.local.root == tmp_path / "content"
+    assert store.has(cid) and store.get_bytes(cid, 1) == b"x" and not store.has(Cid.of(b"y"))
+    store.unpin(cid)
+    assert store.local.pins() == []
+    store.pin(cid)
+    assert store.local.pins() == [cid]
+
+
+def test_layered__daemon_away__goes_on_with_the_local_copy(tmp_path: Path) -> None:
+    store = open_content(tmp_path, "http://127.0.0.1:9")
+    (tmp_path / "file").write_bytes(b"in a file")
+    cid, filed = store.put_bytes(b"x"), store.put_file(tmp_path / "file")
+    assert store.get_bytes(cid, 1) == b"x" and store.get_bytes(filed, 9) == b"in a file"
+    store.pin(cid)
+    store.unpin(cid)
+    assert not store.has(Cid.of(b"y"))
+    with pytest.raises(BlockMissing, match="local store"):
+        store.load(Cid.of(b"y"))
+
+
+def test_layered__daemon_lies__nothing_of_it_reaches_the_disk(tmp_path: Path) -> None:
+    with running(says(b"evil")) as (server,):
+        store = open_content(tmp_path, server.url)
+        with pytest.raises(BlockMissing):
+            store.load(Cid.of(b"good"))
+    assert list(store.local.block_cids()) == []
+
+
+def test_import__content_package__does_not_load_the_network_libraries() -> None:
+    import sys
+
+    code = (
+        "import sys, nodeagent.content as c, pathlib, tempfile\n"
+        "c.open_content(pathlib.Path(tempfile.mkdtemp()))\n"
+        "print([m for m in ('ipfshttpclient', 'urllib3', 'requests', 'http.server') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert out.stdout.strip() == "[]"
