@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,15 @@ class Order:
     @property
     def first(self) -> Task:
         return Task(self.shard * self.job.terms.shard_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """A job that may be drawn soon: its model is brought and loaded ahead, so that the first shard need not wait."""
+
+    job: Job
+    deadline: int
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +94,7 @@ class Pantry:
     def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
         """Raises Transient when the payload cannot be had, JobFault when it does not fit the job."""
         job = order.job
-        sources = list(order.sources)
-        raw = self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel)
-        manifest = parse_job_manifest(raw)
-        check_manifest(manifest, job, self._runtimes)
-        sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
-        model = self._folder / "models" / manifest.model.cid
-        self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, model)
+        manifest, model, sources = self.model(order, cancel)
         inputs = self._folder / "inputs" / f"{job.id}-{order.shard}.npz"
         self._bring(manifest.shards[order.shard], MAX_INPUT_BYTES, sources, cancel, inputs)
         with model.open("rb") as file:
@@ -109,6 +113,16 @@ class Pantry:
         )
         return Prepared(order, spec)
 
+    def model(self, order: Order | Warm, cancel: Callable[[], bool]) -> tuple[JobManifest, Path, list[str]]:
+        """A job's manifest, its model on disk, and everywhere its payload may be. Raises as ``prepare``."""
+        job, sources = order.job, list(order.sources)
+        manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
+        check_manifest(manifest, job, self._runtimes)
+        sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
+        path = self._folder / "models" / manifest.model.cid
+        self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, path)
+        return manifest, path, sources
+
     def _bring(
         self, content: Content, most: int, sources: Sequence[str], cancel: Callable[[], bool], path: Path
     ) -> None:
@@ -118,7 +132,7 @@ class Pantry:
         self._fetcher.fetch(cid, sources, max_bytes=content.bytes, cancel=cancel)
         if path.exists() and path.stat().st_size == content.bytes and path.parent.name == "models":
             return
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")  # two fetchers may bring the same model
         with part.open("wb") as file:
             for block in self._store.read(cid, Budget(max_bytes=content.bytes)):
                 file.write(block)
@@ -127,6 +141,12 @@ class Pantry:
             part.unlink()
             raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
         part.replace(path)
+
+
+def warm_up(manifest: JobManifest, model: Path, executor: Executor) -> None:
+    """Lets the runtime load a model. What it says of it does not matter yet."""
+    shapes = {tensor.name: tensor.shape for tensor in manifest.inputs}
+    executor.inspect(model, shapes, runtime=manifest.runtime.name)
 
 
 def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: float | None) -> tuple[Result, int]:
