@@ -41,7 +41,7 @@ class NodeConfig(BaseModel):
     withdraw_above: Annotated[int, Field(ge=0)] = 1_000_000
     cores: Annotated[int, Field(ge=1, le=256)] = 1
     reveal_depth_blocks: Annotated[int, Field(ge=0, le=64)] = 2
-    commit_margin_blocks: Annotated[int, Field(ge=1, le=64)] = 3
+    commit_margin_blocks: Annotated[int, Field(ge=1, le=64)] = 2
     commit_margin_seconds: Annotated[float, Field(ge=0, le=600)] = 0.5
     reorg_depth_blocks: Annotated[int, Field(ge=1, le=256)] = 64
     runtimes: str = Field("runtimes", description="folder of the installed runtimes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nodeagent.cli.common import start_logging
 from nodeagent.config import Home, NodeConfig, default_home, load_config
 from nodeagent.keys import BadKey, open_keystore, read_password
 
@@ -50,6 +51,7 @@ class Node:
 
     @classmethod
     def of(cls, ctx: click.Context, own_home: Path | None) -> Node:
+        start_logging(False, "warning")  # results go to stdout, words to stderr; ``run`` says more
         return cls(Home(own_home or ctx.obj or default_home()))
 
     @cached_property

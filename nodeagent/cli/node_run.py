@@ -27,8 +27,8 @@ def run(
     wait_s: float,
 ) -> None:
     """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly."""
-    start_logging(json_logs, log_level)
     node = Node.of(ctx, own_home)
+    start_logging(json_logs, log_level)
     config = node.config
     account = node.account(password_file)
     _wait_for_chain(node, wait_s)

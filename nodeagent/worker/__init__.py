@@ -1,6 +1,6 @@
 """The agent at work. Read in this order:
 
-- ``world``: what the chain's events say; ``draws``: which shards are this node's
+- ``world``: what the chain's events say; ``draws`` and ``lottery``: which shards are this node's
 - ``lifecycle``: ``decide(state, facts, now)``, the whole behaviour as one pure function
 - ``settling``: settle calls and claims from what was revealed
 - ``ledger``: SQLite: events, results, sealed batches; ``bench``, ``compute``: fetch and run, off the chain loop

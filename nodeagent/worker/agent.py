@@ -9,28 +9,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from nodeagent.chain.headers import prev_randao
 from nodeagent.chain.rpc import Rpc
 from nodeagent.chain.scan import Head, Scanner
-from nodeagent.errors import Fatal, QuorateError, Transient
-from nodeagent.protocol.epochs import epoch_of, seed_block
-from nodeagent.protocol.sortition import draw_words, parse_slots, seed_from_randao
+from nodeagent.errors import Fatal, QuorateError
+from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.types import Epoch, JobId
 from nodeagent.worker import lifecycle as life
 from nodeagent.worker.bench import Bench, Done
-from nodeagent.worker.compute import Order, results_path
-from nodeagent.worker.draws import Draw, DrawBook, starting_in
+from nodeagent.worker.compute import Order, Warm, results_path
 from nodeagent.worker.hands import Hands
+from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, facts, sources
+from nodeagent.worker.views import Pace, Passes, facts, sources, wanted
 from nodeagent.worker.world import World
 
-CHECKED_DRAWS = 64
 log = structlog.get_logger(__name__)
-
-
-class DrawMismatch(Fatal):
-    """The registry draws another committee than this program computes: it must not go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +61,13 @@ class Agent:
         self._wake = wake or threading.Event()
         self._stopping = False
         self.world = fresh_world()
-        self.seeds: dict[Epoch, bytes] = {}
-        self.book = DrawBook(self.world, self.seeds)
+        self.lottery = Lottery(rpc, hands.doors.registry, hands.deployment, self.world)
         self.passes = Passes()
         self.pace = Pace()
         self.head: Head | None = None
         self.problems: dict[str, str] = {}
         self._acted = ""
+        self._warmed: set[JobId] = set()
         self._pruned_epoch = -1
         self.inferences = int(hands.ledger.meta("inferences") or 0)
 
@@ -110,8 +103,7 @@ class Agent:
         if progress.rewound_to is not None:
             log.warning("chain_reorganised", back_to=progress.rewound_to)
             self._fold()
-            for epoch in [e for e in self.seeds if seed_block(e, self._epoch_blocks) > progress.rewound_to]:
-                del self.seeds[epoch]
+            self.lottery.rewind(progress.rewound_to)
         else:
             self.world.apply(progress.events)
         if not progress.caught_up:
@@ -128,13 +120,14 @@ class Agent:
         self.hands.block = head.block
         if self._prune_due(head.block):
             self._prune(head.block)
-        known = self._learn_seeds(head.block)
+        self._warm(head.block)
+        known = self.lottery.update(head.block)
         clock = self.clock(head.block)
-        view = facts(self.world, self.book, clock, known, self.habits.min_unit_price, self.habits.auto_resume)
+        view = facts(self.world, self.lottery.book, clock, known, self.habits.min_unit_price, self.habits.auto_resume)
         for action in life.decide(self._state(clock), view, clock):
             self._do(action)
         try:
-            self.settler.tick(self.world, self.book, head.block)
+            self.settler.tick(self.world, self.lottery.book, head.block)
             self.problems.pop("settle", None)
         except QuorateError as fault:  # never a reason to hold back a commit or a reveal
             self._complain("settle", str(fault))
@@ -158,55 +151,7 @@ class Agent:
         """Builds the world anew from the events on disk."""
         self.world = self._fresh_world()
         self.world.apply(self.hands.ledger.events())
-        self.book = DrawBook(self.world, self.seeds)
-
-    def _learn_seeds(self, block: int) -> bool:
-        """Reads the headers of epochs in which attempts start; computes their draws. Whether this epoch's are known."""
-        now = epoch_of(block, self._epoch_blocks)
-        oldest = max(0, now - self.hands.deployment.ring + 2)
-        wanted = [
-            Epoch(e)
-            for e in range(oldest, now + 1)
-            if e not in self.seeds and seed_block(Epoch(e), self._epoch_blocks) <= block and self._starts_in(Epoch(e))
-        ]
-        if wanted:
-            asked = [("eth_getBlockByNumber", [hex(seed_block(epoch, self._epoch_blocks)), False]) for epoch in wanted]
-            for epoch, header in zip(wanted, self.rpc.batch(asked), strict=True):
-                if isinstance(header, Exception):
-                    raise header
-                if header is None:
-                    raise Transient(f"the endpoint has no block {seed_block(epoch, self._epoch_blocks)} yet")
-                self.seeds[epoch] = seed_from_randao(epoch, prev_randao(header))
-        fresh = [draw for epoch in sorted(self.seeds) for draw in self.book.update(epoch)]
-        if fresh:
-            self._check_draws(fresh[-CHECKED_DRAWS:])
-            mine = sum(self.world.node in draw.slots for draw in fresh)
-            log.info("drawn", epoch=now, committees=len(fresh), mine=mine)
-        return seed_block(now, self._epoch_blocks) <= block
-
-    def _starts_in(self, epoch: Epoch) -> bool:
-        return any(next(starting_in(job.terms, epoch), None) is not None for job in self.world.jobs.values())
-
-    def _check_draws(self, draws: list[Draw]) -> None:
-        """Compares own draws with the registry's. Raises DrawMismatch, or Transient where the chain just moved."""
-        words: list[int] = []
-        for draw in draws:
-            pool, size = self.world.pool, len(draw.slots)
-            words.extend(draw_words(self.seeds[draw.start], draw.job, draw.shard, draw.start, pool, size))
-        answer = self.hands.doors.registry.committees(words)
-        for index, draw in enumerate(draws):
-            slots = parse_slots(answer[2 * index : 2 * index + 2], len(draw.slots))
-            if slots != draw.slots:
-                self.book.forget(Epoch(draw.start + 1))
-                if self.problems.get("draw") == f"{draw.job}:{draw.shard}:{draw.attempt}":
-                    raise DrawMismatch(
-                        f"the registry draws {slots} for job {draw.job}, shard {draw.shard}, attempt {draw.attempt},"
-                        f" this program {draw.slots}",
-                        hint="stop the node and report this with its agent.db",
-                    )
-                self.problems["draw"] = f"{draw.job}:{draw.shard}:{draw.attempt}"
-                raise Transient("the registry's draw differs; looking again")
-        self.problems.pop("draw", None)
+        self.lottery.restart(self.world)
 
     # --- acting -------------------------------------------------------------------------------------------------
 
@@ -217,7 +162,7 @@ class Agent:
             flying.add(life.resume_key(clock.epoch))  # once an epoch, whatever became of it
         return life.State(
             done=frozenset(ledger.results()),
-            given_up=frozenset(self.passes.final),
+            given_up=self.passes.given_up(clock.block),
             batches=ledger.batch_epochs(Epoch(clock.epoch - clock.reveal_grace - 1)),
             in_flight=frozenset(flying),
         )
@@ -242,6 +187,14 @@ class Agent:
         if not self.passes.resting((action.job, action.shard), self.hands.block):
             self.bench.offer(Order(job, action.shard, action.deadline, sources(self.world, job, self.own_url)))
 
+    def _warm(self, block: int) -> None:
+        """Has the models of new jobs brought before their first draw."""
+        for job in [job for job in self.world.jobs.values() if job.id not in self._warmed]:
+            self._warmed.add(job.id)
+            start = (job.terms.post_epoch + 1) * self._epoch_blocks
+            if block < start and wanted(job, self.habits.min_unit_price):
+                self.bench.warm(Warm(job, start, sources(self.world, job, self.own_url)))
+
     def _harvest(self, block: int) -> bool:
         """Takes finished shards from the bench to disk. Whether there were any."""
         outcomes = self.bench.tick(block, self.pace.block_s)
@@ -251,7 +204,7 @@ class Agent:
                 self.hands.ledger.add_inferences(outcome.ran)
                 self.inferences += outcome.ran
             else:
-                self.passes.add(outcome.job, outcome.shard, outcome.reason, outcome.final, block)
+                self.passes.add((outcome.job, outcome.shard), outcome.reason, outcome.final, block, outcome.deadline)
                 log.warning("shard_passed", job=outcome.job, shard=outcome.shard, reason=outcome.reason)
                 if outcome.fatal is not None:
                     self._complain("work", str(outcome.fatal))
@@ -284,6 +237,5 @@ class Agent:
         self.hands.ledger.prune(before * self._epoch_blocks, dead, self.world.node)
         self.world.prune(before, dead)
         self.passes.forget(dead)
-        self.book.forget(before)
-        for epoch in [e for e in self.seeds if e < before]:
-            del self.seeds[epoch]
+        self.lottery.forget(before)
+        self._warmed.intersection_update(self.world.jobs)

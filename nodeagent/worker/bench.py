@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import queue
@@ -9,21 +10,24 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
 
 from nodeagent.errors import Fatal, JobFault, QuorateError
+from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
-from nodeagent.worker.compute import Order, Pantry, Prepared, run_shard
+from nodeagent.worker.compute import Order, Pantry, Prepared, Warm, run_shard, warm_up
 from nodeagent.worker.ledger import Result
 
 FETCHERS = 4
 QUEUE_LIMIT = 4096
 T = TypeVar("T")
+Loadable = tuple[JobManifest, Path]
 log = structlog.get_logger(__name__)
 
 
@@ -37,12 +41,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """No answer. With ``final`` trying again is of no use; ``fatal`` is for a person."""
+    """No answer. With ``final`` trying again is of no use; ``fatal`` is for a person. ``deadline`` is the order's."""
 
     job: JobId
     shard: Shard
     reason: str
-    final: bool
+    deadline: int
+    final: bool = False
     fatal: Fatal | None = None
 
 
@@ -94,8 +99,8 @@ class Bench:
         self._pantry, self._executors, self._pending = pantry, executors, pending
         self._wake = wake or threading.Event()
         pending.mkdir(parents=True, exist_ok=True)
-        self._to_fetch: EdfQueue[Order] = EdfQueue(QUEUE_LIMIT)
-        self._to_run: EdfQueue[Prepared] = EdfQueue(QUEUE_LIMIT)
+        self._to_fetch: EdfQueue[Order | Warm] = EdfQueue(QUEUE_LIMIT)
+        self._to_run: EdfQueue[Prepared | Loadable] = EdfQueue(QUEUE_LIMIT)
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._known: set[tuple[JobId, Shard]] = set()
         self._block = 0
@@ -122,6 +127,10 @@ class Bench:
             return False
         self._known.add(key)
         return True
+
+    def warm(self, order: Warm) -> None:
+        """Brings a job's model ahead of its draw; nothing is lost when that fails."""
+        self._to_fetch.put(order.deadline, order)
 
     def tick(self, block: int, block_s: float) -> list[Outcome]:
         """Tells the time; returns what was finished since the last call."""
@@ -152,18 +161,34 @@ class Bench:
 
     def _fetch(self) -> None:
         while (order := self._to_fetch.get()) is not None:
-            item = order
-            self._guard(item, lambda item=item: self._fetch_one(item))  # type: ignore[misc]
+            if isinstance(order, Warm):
+                self._fetch_ahead(order)
+            else:
+                self._guard(order, partial(self._fetch_one, order))
 
     def _fetch_one(self, order: Order) -> None:
         prepared = self._pantry.prepare(order, lambda: self._late(order))
         if not self._to_run.put(order.deadline, prepared):
             raise Pass("no room on the bench")
 
+    def _fetch_ahead(self, order: Warm) -> None:
+        try:
+            manifest, model, _ = self._pantry.model(order, lambda: self._closed or self._block >= order.deadline)
+        except QuorateError as fault:
+            log.info("model_not_ahead", job=order.job.id, reason=str(fault))
+            return
+        for _ in self._executors:
+            self._to_run.put(order.deadline, (manifest, model))
+
     def _run(self, executor: Executor) -> None:
+        with contextlib.suppress(QuorateError):  # what keeps it from starting is told by the first shard
+            executor.start()
         while (prepared := self._to_run.get()) is not None:
-            item = prepared
-            self._guard(item.order, lambda item=item: self._run_one(item, executor))  # type: ignore[misc]
+            if isinstance(prepared, Prepared):
+                self._guard(prepared.order, partial(self._run_one, prepared, executor))
+            else:
+                with contextlib.suppress(QuorateError):
+                    warm_up(*prepared, executor)
 
     def _run_one(self, prepared: Prepared, executor: Executor) -> None:
         blocks = prepared.order.deadline - self._block
@@ -180,14 +205,17 @@ class Bench:
         try:
             work()
         except Fatal as fault:
-            self._put(Passed(order.job.id, order.shard, str(fault), False, fault))
+            self._pass(order, str(fault), fatal=fault)
         except JobFault as fault:
-            self._put(Passed(order.job.id, order.shard, str(fault), True))
+            self._pass(order, str(fault), final=True)
         except QuorateError as fault:
-            self._put(Passed(order.job.id, order.shard, str(fault), self._late(order)))
+            self._pass(order, str(fault))
         except Exception as fault:
             log.exception("shard_failed", job=order.job.id, shard=order.shard)
-            self._put(Passed(order.job.id, order.shard, f"{type(fault).__name__}: {fault}", True))
+            self._pass(order, f"{type(fault).__name__}: {fault}", final=True)
+
+    def _pass(self, order: Order, reason: str, final: bool = False, fatal: Fatal | None = None) -> None:
+        self._put(Passed(order.job.id, order.shard, reason, order.deadline, final, fatal))
 
     def _put(self, outcome: Outcome) -> None:
         self._outcomes.put(outcome)

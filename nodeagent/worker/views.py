@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nodeagent.protocol.types import AnswerClass, Epoch, JobId, Shard
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.lifecycle import Clock, Duty, Facts, Lane, ShardKey
 from nodeagent.worker.settling import has_quorum_before
@@ -21,23 +21,34 @@ class Passes:
 
     tries: dict[ShardKey, int] = field(default_factory=dict)
     retry_at: dict[ShardKey, int] = field(default_factory=dict)
+    until: dict[ShardKey, int] = field(default_factory=dict)  # given up before this block
     final: dict[ShardKey, str] = field(default_factory=dict)
 
-    def add(self, job: JobId, shard: Shard, reason: str, final: bool, block: int) -> None:
-        key = job, shard
+    def add(self, key: ShardKey, reason: str, final: bool, block: int, deadline: int) -> None:
+        """Notes a pass; ``deadline`` is when the attempt it was for is over, after which tries count anew."""
+        if final:
+            self.final[key] = reason
+        if block >= deadline:
+            self.tries.pop(key, None)
+            return
         self.tries[key] = self.tries.get(key, 0) + 1
         self.retry_at[key] = block + RETRY_BLOCKS * self.tries[key]
-        if final or self.tries[key] >= MAX_TRIES:
-            self.final[key] = reason
+        if self.tries[key] >= MAX_TRIES:
+            self.until[key] = deadline
+            self.tries.pop(key)
+
+    def given_up(self, block: int) -> frozenset[ShardKey]:
+        """Shards not worth another try at ``block``."""
+        return frozenset(self.final) | {key for key, until in self.until.items() if block < until}
 
     def resting(self, key: ShardKey, block: int) -> bool:
         return block < self.retry_at.get(key, 0)
 
     def forget(self, jobs: Iterable[JobId]) -> None:
         dead = set(jobs)
-        for table in (self.tries, self.retry_at, self.final):
+        for table in (self.tries, self.retry_at, self.until, self.final):
             for key in [k for k in table if k[0] in dead]:
-                table.pop(key)
+                del table[key]
 
 
 def wanted(job: Job, min_unit_price: int) -> bool:
