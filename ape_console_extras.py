@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,24 @@ _NAMES = {
     "payment": "PaymentToken",
     "authority": "AccessManager",
 }
+
+
+def ape_abi(name: str) -> str:
+    """An exported ABI as ape can read it: a field named like a Python keyword gets a trailing underscore.
+
+    Names are no part of a call's bytes, so nothing else changes.
+    """
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: _safe(item) if key == "name" else renamed(item) for key, item in value.items()}
+        return [renamed(item) for item in value] if isinstance(value, list) else value
+
+    return json.dumps(renamed(json.loads((_ROOT / "nodeagent" / "abi" / f"{name}.json").read_text())))
+
+
+def _safe(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def ape_init_extras(chain: Any) -> dict[str, Any]:
@@ -45,8 +64,8 @@ def ape_init_extras(chain: Any) -> dict[str, Any]:
             click.echo(f"quorate: {path} says {contract} is at {entry['address']}, where this chain has no code.")
             click.echo("quorate: was the devnet started again? `ape run deploy --fresh` deploys anew.")
             return {}
-        abi = "TestStablecoin" if contract == "PaymentToken" else contract
-        bound[name] = Contract(entry["address"], abi=_ROOT / "nodeagent" / "abi" / f"{abi}.json")
+        abi = ape_abi("TestStablecoin" if contract == "PaymentToken" else contract)
+        bound[name] = Contract(entry["address"], abi=abi)
     if "payment" in bound:
         bound["stablecoin"] = bound["payment"]
     click.echo(f"quorate: chain {node}, {', '.join(bound)} bound to {path.name}")

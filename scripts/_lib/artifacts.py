@@ -6,6 +6,7 @@ run, one set of settings, one bytecode.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -54,8 +55,9 @@ class Artifact:
         return bytes(masked)
 
 
+@functools.cache
 def build(root: Path = ROOT) -> None:
-    """Compiles ``contracts/`` with forge. Raises ScriptError with the compiler's words."""
+    """Compiles ``contracts/`` with forge, once a process. Raises ScriptError with the compiler's words."""
     forge = shutil.which("forge") or str(root / "node_modules" / ".bin" / "forge")
     if not Path(forge).exists():
         raise ScriptError("forge is not installed", hint="run `npm ci` in the repository root")

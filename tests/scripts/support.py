@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from click.testing import CliRunner, Result
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 HEIR = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -42,7 +44,10 @@ class Anvil:
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
-            [tool("anvil"), "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [tool("anvil"), "--port", "0", "--accounts", "20", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         assert self._process.stdout is not None
         said = []
@@ -131,6 +136,15 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def admin(folder: Path, *args: str, answer: str | None = None) -> Result:
+    """``ape run admin`` in this process, through click; without ``answer`` nobody is asked."""
+    from scripts.admin import cli
+
+    options = [*args, "--network", "ethereum:local:foundry", "--record", str(folder)]
+    options += [] if "show" in args or answer is not None else ["--yes"]
+    return CliRunner(mix_stderr=True).invoke(cli, options, input=answer)
 
 
 def provider_at(url: str) -> Any:
