@@ -187,7 +187,7 @@ def test_get__more_connections_than_allowed__are_told_503_and_freed_again(store:
 def raw_exchange_or_503(gateway: Gateway) -> int:
     try:
         return int(raw_exchange(gateway, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[9:12] or 503)
-    except ConnectionError:
+    except OSError:
         return 503
 
 
