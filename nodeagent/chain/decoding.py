@@ -23,7 +23,6 @@ from nodeagent.chain.events import (
     KeyReplaced,
     ListResized,
     NodeAnnounced,
-    NodeCredited,
     NodePaused,
     NodeRegistered,
     NodeResumed,
@@ -145,7 +144,6 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
     "AbsentReported(uint64,uint32,uint32,address)": lambda e: AbsentReported(
         e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), "0x" + e.bytes32(0)[12:].hex()
     ),
-    "NodeCredited(uint32,uint256,uint256)": lambda e: NodeCredited(e.at, NodeId(e.topic(0)), e.word(0), e.word(1)),
     "EarningsWithdrawn(uint32,address,uint256)": lambda e: EarningsWithdrawn(
         e.at, NodeId(e.topic(0)), e.address(1), e.word(0)
     ),

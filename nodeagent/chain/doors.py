@@ -194,7 +194,7 @@ class Market(Door):
     def post_with_permit(self, spec: Mapping[str, Any], deadline: int, v: int, r: bytes, s: bytes) -> Call:
         return self.call("postWithPermit", dict(spec), deadline, v, r, s)
 
-    def settle(self, entries: bytes, lanes: bytes, openings: bytes, payee: str) -> Call:
+    def settle(self, entries: bytes, lanes: bytes, openings: bytes, payee: NodeId) -> Call:
         return self.call("settle", entries, lanes, openings, payee)
 
     def claim(self, job: JobId, shard: int, receipt: Receipt, slot: int, opening: bytes) -> Call:

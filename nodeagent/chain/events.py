@@ -205,13 +205,6 @@ class AbsentReported(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeCredited(Event):
-    node: NodeId
-    matured: int
-    maturing: int
-
-
-@dataclass(frozen=True, slots=True)
 class EarningsWithdrawn(Event):
     node: NodeId
     operator: str

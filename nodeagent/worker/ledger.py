@@ -133,7 +133,7 @@ class Ledger:
         """Drops batches, seeds and settlements older than a block, but ``own`` ones, and jobs that are over."""
         with self.connection:
             self.connection.execute(
-                "DELETE FROM events WHERE block < ? AND (kind IN ('SeedRecorded', 'Settled', 'Claimed', 'NodeCredited')"
+                "DELETE FROM events WHERE block < ? AND (kind IN ('SeedRecorded', 'Settled', 'Claimed')"
                 " OR (kind IN ('Committed', 'Revealed') AND substr(topics, 33, 32) != ?))",
                 (before_block, own.to_bytes(32, "big")),
             )
