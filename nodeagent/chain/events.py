@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Shard
 
@@ -180,11 +181,16 @@ class JobClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Settled(Event):
+    """``payee`` is the node that earned the fee, 0 when the sender did."""
+
     root: bytes
-    epoch: Epoch
-    payee: str
+    payee: NodeId
     fee: int
     shards: tuple[SettledLeaf, ...]
+
+    def epoch(self, epoch_blocks: int) -> Epoch:
+        """Epoch of the settlement."""
+        return epoch_of(self.at.block, epoch_blocks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Settler:
-    """``payee`` earns the fees: the operator. ``stagger`` blocks pass between members' turns."""
+    """``stagger`` blocks pass between members' turns. Settle fees are earned by the node, with its pay."""
 
     hands: Hands
-    payee: str
     stagger: int
     withdraw_above: int
     settle: bool = True
@@ -66,7 +65,7 @@ class Settler:
     def _send(self, world: World, chunk: settling.Chunk, now: Epoch) -> None:
         """Sends a call that the chain accepts; one it refuses is halved until the culprit is alone."""
         market = self.hands.doors.market
-        call = market.settle(chunk.call.entries, chunk.call.lanes, chunk.call.openings, self.payee)
+        call = market.settle(chunk.call.entries, chunk.call.lanes, chunk.call.openings, self.hands.node)
         try:
             simulate(self.hands.rpc, call, self.hands.outbox.address)
         except Reverted as fault:
@@ -101,14 +100,11 @@ class Settler:
             self.hands.submit(key, call, None)
 
     def _money(self) -> None:
-        """Sends matured earnings and settle fees to the operator once they are worth the gas."""
+        """Sends matured earnings to the operator once they are worth the gas."""
         market = self.hands.doors.market
-        epoch = self._money_epoch
         matured, _ = market.earnings_of(self.hands.node)
         if matured > self.withdraw_above:
-            self.hands.submit(f"withdraw:{epoch}", market.call("withdraw", self.hands.node), None)
-        if market.owed_to(self.payee) > self.withdraw_above:
-            self.hands.submit(f"collect:{epoch}", market.call("collect", self.payee), None)
+            self.hands.submit(f"withdraw:{self._money_epoch}", market.call("withdraw", self.hands.node), None)
 
 
 def claim_key(job: JobId, shard: Shard, slot: int) -> str:
