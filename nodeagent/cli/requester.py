@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nodeagent import __version__
-from nodeagent.cli.common import LazyGroup, run_command
+from nodeagent.cli.common import LazyGroup, run_command, start_logging
 
 # name: (module, attribute, one line for --help)
 ROOT = {
@@ -42,14 +42,16 @@ def default_home() -> Path:
     envvar="QUORATE_DEPLOYMENT",
     help="record of the contracts (deployments/<chain-id>.json)",
 )
+@click.option("--verbose", "-v", is_flag=True, help="log what happens underneath")
 @click.pass_context
-def quorate(ctx: click.Context, home: Path | None, rpc_url: str | None, deployment: Path | None) -> None:
+def quorate(ctx: click.Context, home: Path | None, rpc_url: str | None, deployment: Path | None, verbose: bool) -> None:
     """Buy verified compute: a random committee answers, any contract can check it.
 
     The story: quorate account new, quorate connect, quorate quote, quorate job post --wait, quorate verify.
     """
     from nodeagent.cli.requester_common import Session
 
+    start_logging(as_json=False, level="debug" if verbose else "warning")
     ctx.obj = Session(home=home or default_home(), rpc_url=rpc_url, deployment_path=deployment)
 
 

@@ -12,7 +12,6 @@ from nodeagent.chain.errors import RpcError
 from nodeagent.chain.events import (
     At,
     Claimed,
-    Committed,
     EndpointAnnounced,
     Event,
     JobCancelled,
@@ -29,7 +28,7 @@ from nodeagent.protocol.leaves import parse_leaves
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import JobTerms, NodeId
 
-FOLLOWED = ("Committed", "Revealed", "Settled", "Claimed", "JobCancelled", "JobClosed")
+FOLLOWED = ("Revealed", "Settled", "Claimed", "JobCancelled", "JobClosed")
 KEPT_MARKS = 64
 
 
@@ -64,14 +63,12 @@ class History:
     """Facts of one job up to a block.
 
     :param tasks: tasks that are left of the posted ones, fewer after a cancel
-    :param commits: (node, epoch) of every commitment since the post, of any job
     """
 
     posted: JobPosted
     tasks: int
     settled: dict[int, Settlement]
     answers: tuple[Answer, ...]
-    commits: frozenset[tuple[int, int]]
     claims: tuple[Claimed, ...]
     closed: JobClosed | None
     head: Head
@@ -92,12 +89,9 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head, epoch_blocks: i
     tasks, closed = posted.terms.tasks, None
     settled: dict[int, Settlement] = {}
     answers: list[Answer] = []
-    commits: set[tuple[int, int]] = set()
     claims: list[Claimed] = []
     for event in events:
         match event:
-            case Committed(node=node, epoch=epoch):
-                commits.add((node, epoch))
             case Revealed(node=node, epoch=epoch, leaves=leaves, manifest=manifest):
                 for leaf in parse_leaves(leaves):
                     if leaf.job == posted.job:
@@ -116,7 +110,7 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head, epoch_blocks: i
                 closed = event
             case _:
                 pass
-    return History(posted, tasks, settled, tuple(answers), frozenset(commits), tuple(claims), closed, head)
+    return History(posted, tasks, settled, tuple(answers), tuple(claims), closed, head)
 
 
 class Follower:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
+from threading import Lock
 
 from nodeagent.chain.deployment import Deployment, load_deployment
-from nodeagent.chain.doors import Call, Doors
+from nodeagent.chain.doors import Doors
 from nodeagent.chain.rpc import Rpc
 from nodeagent.devnet.processes import tail
 from nodeagent.devnet.state import DevnetFault
@@ -59,6 +60,7 @@ def deploy(project: Path, home: Path, rpc_url: str) -> Path:
     argv = [str(ape), "run", "deploy", "--network", "ethereum:local:foundry", "--record", str(records)]
     path = os.pathsep.join((str(ape.parent), str(project / "build" / "bin"), str(project / "node_modules" / ".bin")))
     env = {**os.environ, "APE_FOUNDRY_HOST": rpc_url, "PATH": f"{path}{os.pathsep}{os.environ.get('PATH', '')}"}
+    env["PYTHONPATH"] = str(project)  # its own scripts, wherever this package was installed from
     env.setdefault("SOLCX_BINARY_PATH", str(project / "build" / "bin"))
     env.setdefault("APE_DATA_FOLDER", str(project / "build" / "ape"))
     with log.open("wb") as out:
@@ -81,23 +83,23 @@ class Bank:
         self._rpc, self.deployment = rpc, load_deployment(record)
         self._sender = str(rpc.call("eth_accounts")[0])
         self._doors = Doors.of(rpc, self.deployment)
+        self._one_at_a_time = Lock()
 
     def give(self, account: str, *, stake: int = 0, payment: int = 0) -> None:
         """Tops the account up to these balances, and to money for gas. Amounts in the tokens' smallest units."""
-        missing = GAS_MONEY // 2 - self._rpc.balance(account)
-        if missing > 0:
-            self._send({"to": account, "value": hex(GAS_MONEY)})
-        for token, wanted in ((self._doors.stake_token, stake), (self._doors.payment_token, payment)):
-            held = token.balance_of(account)
-            if held < wanted:
-                self._call(token.call("transfer", account, wanted - held))
+        sent = []
+        with self._one_at_a_time:
+            if self._rpc.balance(account) < GAS_MONEY // 2:
+                sent.append(self._send({"to": account, "value": hex(GAS_MONEY)}))
+            for token, wanted in ((self._doors.stake_token, stake), (self._doors.payment_token, payment)):
+                held = token.balance_of(account)
+                if held < wanted:
+                    call = token.call("transfer", account, wanted - held)
+                    sent.append(self._send({"to": call.to, "data": "0x" + call.data.hex()}))
+        wait_for(self._rpc, sent)
 
-    def _call(self, call: Call) -> None:
-        self._send({"to": call.to, "data": "0x" + call.data.hex()})
-
-    def _send(self, fields: dict[str, str]) -> None:
-        tx = self._rpc.call("eth_sendTransaction", [{"from": self._sender, **fields}])
-        wait_for(self._rpc, [tx])
+    def _send(self, fields: dict[str, str]) -> str:
+        return str(self._rpc.call("eth_sendTransaction", [{"from": self._sender, **fields}]))
 
 
 def wait_for(rpc: Rpc, hashes: Sequence[str]) -> None:

@@ -119,4 +119,4 @@ def history() -> History:
     root = settlement_tree(leaves).root
     at = At(1_031, 1, "0x" + "33" * 32)
     settled = {int(leaf.shard): Settlement(leaf, root, 103, tuple(leaves), at) for leaf in leaves[1:]}
-    return History(posted, 5, settled, tuple(answers), frozenset(), (), None, Head(1_035, "0x" + "44" * 32, 0, 0))
+    return History(posted, 5, settled, tuple(answers), (), None, Head(1_035, "0x" + "44" * 32, 0, 0))
