@@ -82,11 +82,11 @@ def check(
 ) -> None:
     """Run a model on this machine, in the Executor, and write or compare its outputs."""
     from nodeagent.client.local import compare, run_here
-    from nodeagent.client.outputs import read_outputs, write_outputs
+    from nodeagent.client.outputs import STATUS, read_outputs, write_outputs
 
-    outputs = run_here(session.home, session.runtimes, model, inputs, runtime)
-    tasks = len(next(iter(outputs.values())))
-    summary: dict[str, object] = {"tasks": tasks, "runtime": runtime}
+    ran = run_here(session.home, session.runtimes, model, inputs, runtime)
+    outputs, tasks = ran.outputs, len(ran.outputs[STATUS])
+    summary: dict[str, object] = {"tasks": tasks, "runtime": runtime, "seconds": round(ran.seconds, 3)}
     if out is not None:
         write_outputs(out, outputs)
         say(f"wrote {out}")

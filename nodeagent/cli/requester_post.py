@@ -65,8 +65,7 @@ def post(
     options = options_of(given)
     if out is not None and not wait:
         raise click.UsageError("--out needs --wait; later, use: quorate job fetch JOB --out DIR")
-    plan = _plan(session, model, inputs, options, title)
-    job = _post_or_attach(session, plan, options, out, new=new, approve=approve, yes=yes)
+    job, plan = post_or_attach(session, model, inputs, options, title=title, out=out, new=new, approve=approve, yes=yes)
     if as_json and not wait:
         print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx, "escrow": job.escrow})
     if not wait:
@@ -96,19 +95,23 @@ def _plan(session: Session, model: Path, inputs: Path, options: TermOptions, tit
     )
 
 
-def _post_or_attach(
+def post_or_attach(
     session: Session,
-    plan: JobPlan,
+    model: Path,
+    inputs: Path,
     options: TermOptions,
-    out: Path | None,
     *,
-    new: bool,
-    approve: bool,
-    yes: bool,
-) -> JobPosted:
+    title: str | None = None,
+    out: Path | None = None,
+    new: bool = False,
+    approve: bool = False,
+    yes: bool = False,
+) -> tuple[JobPosted, JobPlan]:
+    """The job of these arguments: the one that is there, or, after a quote and a yes, a new one."""
     from nodeagent.client.jobstate import JobState
     from nodeagent.client.posting import Poster, announce
 
+    plan = _plan(session, model, inputs, options, title)
     fresh = JobState(
         chain_id=session.deployment.chain_id,
         market=session.deployment.market,
@@ -124,7 +127,7 @@ def _post_or_attach(
         found = poster.attach(state, made)
         if found is not None:
             say(f"attached to job {found.job}, posted in {found.at.tx}; nothing is paid again")
-            return found
+            return found, plan
     say(PUBLIC)
     show_quote(session, made, plan)
     confirm_no(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
@@ -134,4 +137,4 @@ def _post_or_attach(
         announce(session.rpc, session.deployment, session.wallet, endpoint)
         posted = poster.post(state, made, use_permit=not approve)
     say(f"posted job {posted.job.job} in {posted.job.at.tx}")
-    return posted.job
+    return posted.job, plan

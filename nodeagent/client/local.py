@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,8 +21,18 @@ from nodeagent.runtimes.types import CANONICAL, MAX_OUTPUT_BYTES, ShardSpec
 NOWHERE = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"  # the empty file: nothing is addressed here
 
 
-def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str) -> dict[str, Array]:
-    """Outputs by name and ``__status__``, as ``outputs.npz`` of a job has them.
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """:param outputs: by name, and ``__status__``, as ``outputs.npz`` of a job has them
+    :param seconds: spent on the tasks themselves, loading the model included
+    """
+
+    outputs: dict[str, Array]
+    seconds: float
+
+
+def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str) -> LocalRun:
+    """Computes every task of ``inputs``.
 
     :raises BadInputs: the inputs do not fit
     :raises BadModel: nodes would refuse the model
@@ -47,7 +59,9 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
             units=facts.units,
             max_output_bytes=facts.output_bytes or MAX_OUTPUT_BYTES,
         )
+        started = time.monotonic()
         answers = executor.run(spec)
+        seconds = time.monotonic() - started
     nothing = Content(cid=NOWHERE, bytes=0)
     manifest = JobManifest(
         runtime=Runtime(name=runtime, id="0x" + "00" * 32),
@@ -62,7 +76,8 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
         max_output_bytes=spec.max_output_bytes,
         shards=(nothing,),
     )
-    return collect_outputs(manifest, arrays.tasks, {a.index: TaskResult(a.status, a.data) for a in answers})
+    results = {a.index: TaskResult(a.status, a.data) for a in answers}
+    return LocalRun(collect_outputs(manifest, arrays.tasks, results), seconds)
 
 
 def compare(ours: dict[str, Array], theirs: dict[str, Array], tolerance: float) -> int:

@@ -1,0 +1,35 @@
+"""How the demo's job is cut and how fast its chain beats, so that five agents on this machine are in time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+EPOCH_BLOCKS = 10
+WORK = 6  # epochs a committee has to compute: one commit per node then opens everything
+COMMITTEE, QUORUM, ATTEMPTS = 3, 2, 3
+FASTEST, SLOWEST = 0.3, 6.0  # seconds between blocks
+START_S = 6.0  # five agents check and load the model at once
+SLACK = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTerms:
+    """:param block_time: seconds; :param shard_size: tasks"""
+
+    shard_size: int
+    block_time: float
+
+
+def choose_terms(tasks: int, seats: int, task_seconds: float, cores: int, nodes: int) -> DemoTerms:
+    """Shards that all start in one epoch, and blocks just slow enough to compute them in ``WORK`` epochs.
+
+    :param seats: of the whole pool; the market starts at most ``2 * seats / committee`` shards an epoch
+    :param task_seconds: one task on one core
+    """
+    shards = max(1, min(tasks, 2 * seats // COMMITTEE))
+    size = math.ceil(tasks / shards)
+    compute = tasks * COMMITTEE * task_seconds / max(1, min(cores, nodes))
+    blocks = (WORK - 1) * EPOCH_BLOCKS  # the commit takes part of the last epoch
+    block_time = (START_S + SLACK * compute) / blocks
+    return DemoTerms(size, round(min(SLOWEST, max(FASTEST, block_time)), 2))
