@@ -210,13 +210,13 @@ abstract contract Scenes is Story {
     }
 
     /// @dev Sends the call and counts the slots of the market that it took from zero, and those it changed.
-    function _sendCounting(SettleCalls.Call memory plan, address payee)
+    function _sendCounting(SettleCalls.Call memory plan, address settler)
         internal
         returns (uint256 newSlots, uint256 changed)
     {
         uint256 id = vm.snapshotState();
         storageVm.record();
-        _send(plan, payee);
+        _send(plan, settler);
         (, bytes32[] memory writes) = storageVm.accesses(address(market));
         bytes32[] memory afterwards = new bytes32[](writes.length);
         for (uint256 i; i < writes.length; ++i) {
@@ -233,11 +233,11 @@ abstract contract Scenes is Story {
             ++changed;
             if (before == 0) ++newSlots;
         }
-        _send(plan, payee);
+        _send(plan, settler);
     }
 
     /// @dev Gas of the call alone with everything cold, as the first call of a transaction finds it.
-    function _sendMetered(SettleCalls.Call memory plan, address payee) internal returns (uint256 gas) {
+    function _sendMetered(SettleCalls.Call memory plan, NodeId payee) internal returns (uint256 gas) {
         storageVm.cool(address(market));
         storageVm.cool(address(registry));
         storageVm.cool(address(ledger));

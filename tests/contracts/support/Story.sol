@@ -301,8 +301,10 @@ abstract contract Story is Base {
         return _send(_plan(answers), stranger);
     }
 
-    function _send(SettleCalls.Call memory plan, address payee) internal returns (uint256) {
-        return market.settle(plan.entries, plan.lanes, plan.openings, payee);
+    /// @dev `settler` sends the call and earns its fee.
+    function _send(SettleCalls.Call memory plan, address settler) internal returns (uint256) {
+        vm.prank(settler);
+        return market.settle(plan.entries, plan.lanes, plan.openings, NodeId.wrap(0));
     }
 
     /// @dev Opening of one answer as `claim` reads it.
