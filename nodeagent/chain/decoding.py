@@ -135,8 +135,8 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
     "EndpointAnnounced(address,string)": lambda e: EndpointAnnounced(e.at, e.address(0), e.text(0)),
     "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),
     "JobClosed(uint64,uint256)": lambda e: JobClosed(e.at, JobId(e.topic(0)), e.word(0)),
-    "Settled(bytes32,uint32,uint256,bytes)": lambda e: Settled(
-        e.at, e.topic32(0), NodeId(e.topic(1)), e.word(0), parse_settled(e.tail(1))
+    "Settled(bytes32,uint32,uint32,uint256,bytes)": lambda e: Settled(
+        e.at, e.topic32(0), Epoch(e.topic(1)), NodeId(e.topic(2)), e.word(0), parse_settled(e.tail(1))
     ),
     "Claimed(uint64,uint32,uint32,uint8,uint256)": lambda e: Claimed(
         e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.word(0), e.word(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Shard
 
@@ -184,13 +183,10 @@ class Settled(Event):
     """``payee`` is the node that earned the fee, 0 when the sender did."""
 
     root: bytes
+    epoch: Epoch
     payee: NodeId
     fee: int
     shards: tuple[SettledLeaf, ...]
-
-    def epoch(self, epoch_blocks: int) -> Epoch:
-        """Epoch of the settlement."""
-        return epoch_of(self.at.block, epoch_blocks)
 
 
 @dataclass(frozen=True, slots=True)

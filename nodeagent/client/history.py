@@ -84,7 +84,7 @@ class History:
         return len(self.settled) >= self.terms.shards
 
 
-def fold(posted: JobPosted, events: Iterable[Event], head: Head, epoch_blocks: int) -> History:
+def fold(posted: JobPosted, events: Iterable[Event], head: Head) -> History:
     """Facts of the job from events of any job, in chain order."""
     tasks, closed = posted.terms.tasks, None
     settled: dict[int, Settlement] = {}
@@ -99,9 +99,7 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head, epoch_blocks: i
             case Settled():
                 for entry in event.shards:
                     if entry.job == posted.job:
-                        settled[entry.shard] = Settlement(
-                            entry, event.root, event.epoch(epoch_blocks), event.shards, event.at
-                        )
+                        settled[entry.shard] = Settlement(entry, event.root, event.epoch, event.shards, event.at)
             case Claimed(job=job) if job == posted.job:
                 claims.append(event)
             case JobCancelled(job=job) if job == posted.job:
@@ -119,7 +117,6 @@ class Follower:
     def __init__(self, rpc: RpcLike, deployment: Deployment, posted: JobPosted) -> None:
         self.posted = posted
         self._memory = _Memory()
-        self._epoch_blocks = deployment.epoch_blocks
         topics = [TOPIC_OF[name] for name in FOLLOWED]
         addresses = [deployment.ledger, deployment.market]
         self._scanner = Scanner(rpc, addresses, self._memory, start=posted.at.block, topics=topics)
@@ -127,7 +124,7 @@ class Follower:
     def read(self) -> History:
         """The history up to the tip. Raises the endpoint's Transient faults."""
         done = self._scanner.catch_up()
-        return fold(self.posted, self._memory.events, done.head, self._epoch_blocks)
+        return fold(self.posted, self._memory.events, done.head)
 
 
 class _Memory:

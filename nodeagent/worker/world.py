@@ -122,7 +122,7 @@ class World:
             case ev.Settled():
                 for index, leaf in enumerate(event.shards):
                     self.settled[leaf.job, leaf.shard] = SettledIn(
-                        event.shards, index, event.root, event.epoch(self.epoch_blocks), event.at.tx
+                        event.shards, index, event.root, event.epoch, event.at.tx
                     )
             case ev.Claimed():
                 self.claimed.add((event.job, event.shard, event.slot))

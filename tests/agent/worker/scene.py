@@ -1,0 +1,71 @@
+"""A small world for tests: a pool of nodes, jobs, commits and openings, built from events."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from nodeagent.chain import events as ev
+from nodeagent.protocol.leaves import Leaf, pack_leaves
+from nodeagent.protocol.settlement import SettledLeaf
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId, PoolId, Shard
+from nodeagent.worker.world import World
+
+EB = 10
+POOL = PoolId(1)
+ME = NodeId(1)
+ROOT, OTHER_ROOT = b"\x0a" * 32, b"\x0b" * 32
+_count = itertools.count()
+
+
+def at(block: int, tx: str = "") -> ev.At:
+    number = next(_count)
+    return ev.At(block, number, tx or f"0x{number:064x}")
+
+
+def terms(**changes: object) -> JobTerms:
+    values: dict[str, object] = {
+        "task_price": 12, "tasks": 8, "shard_size": 2, "post_epoch": Epoch(9), "pace": 4, "pool": POOL, "committee": 3,
+        "quorum": 2, "work": 1, "max_attempts": 3, "answer_class": AnswerClass.EXACT, "appeal_epochs": 0, **changes,
+    }  # fmt: skip
+    return JobTerms(**values)  # type: ignore[arg-type]
+
+
+def posted(job: int = 1, block: int = 90, price: int = 1, **changes: object) -> ev.JobPosted:
+    return ev.JobPosted(at(block), JobId(job), "0x" + "aa" * 20, bytes([job]) * 32, terms(**changes), 12, price, 0)
+
+
+def registered(node: int, seats: int = 1, first_seat: int | None = None, since: int = 2) -> list[ev.Event]:
+    first = (node - 1) * seats if first_seat is None else first_seat
+    found: list[ev.Event] = [ev.NodeRegistered(at(5), NodeId(node), "0x" + "bb" * 20, POOL, f"0xkey{node}")]
+    found += [ev.SeatTaken(at(5), POOL, NodeId(node), first + i, Epoch(since)) for i in range(seats)]
+    found.append(ev.ListResized(at(5), POOL, first + seats, Epoch(since)))
+    return found
+
+
+def pool_of(nodes: int) -> list[ev.Event]:
+    return [event for node in range(1, nodes + 1) for event in registered(node)]
+
+
+def committed(node: int, epoch: int, block: int | None = None) -> ev.Committed:
+    return ev.Committed(at(epoch * EB + 5 if block is None else block), NodeId(node), Epoch(epoch))
+
+
+def revealed(node: int, epoch: int, answers: dict[tuple[int, int], bytes], block: int | None = None) -> ev.Revealed:
+    leaves = [Leaf(JobId(j), Shard(s), root) for (j, s), root in sorted(answers.items())]
+    where = at((epoch + 1) * EB + 2 if block is None else block)
+    return ev.Revealed(where, NodeId(node), Epoch(epoch), pack_leaves(leaves), bytes(32))
+
+
+def settled(block: int, *shards: SettledLeaf) -> ev.Settled:
+    return ev.Settled(at(block), b"\x55" * 32, Epoch(block // EB), ME, 0, shards)
+
+
+def world(events: Iterable[ev.Event] = (), node: int = ME) -> World:
+    made = World(NodeId(node), POOL, EB)
+    made.apply(events)
+    return made
+
+
+def seeds(*epochs: int) -> dict[Epoch, bytes]:
+    return {Epoch(e): e.to_bytes(32, "big") for e in epochs}

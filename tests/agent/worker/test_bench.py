@@ -1,0 +1,156 @@
+"""The bench: earliest deadline first, bounded, and never brought down by a job."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scene import posted, world
+
+from nodeagent.errors import Fatal, JobFault, QuorateError, Transient
+from nodeagent.protocol.types import JobId, Shard
+from nodeagent.runtimes.types import ShardSpec, TaskResult, TensorSpec
+from nodeagent.worker.bench import Bench, Done, EdfQueue, Outcome, Passed
+from nodeagent.worker.compute import Order, Prepared, results_path
+
+JOB = world([posted(1, tasks=8, shard_size=2)]).jobs[JobId(1)]
+
+
+def test_edf_queue__mixed_deadlines__earliest_first_then_first_come() -> None:
+    queue: EdfQueue[str] = EdfQueue(10)
+    for deadline, name in ((30, "c"), (10, "a"), (20, "b"), (10, "a2")):
+        assert queue.put(deadline, name)
+    assert [queue.get() for _ in range(4)] == ["a", "a2", "b", "c"]
+
+
+def test_edf_queue__full__refuses() -> None:
+    queue: EdfQueue[str] = EdfQueue(2)
+    assert queue.put(1, "a") and queue.put(1, "b") and not queue.put(0, "c") and len(queue) == 2
+
+
+def test_edf_queue__closed__wakes_who_waits() -> None:
+    queue: EdfQueue[str] = EdfQueue(2)
+    found: list[str | None] = ["unset"]
+    waiting = threading.Thread(target=lambda: found.__setitem__(0, queue.get()))
+    waiting.start()
+    queue.close()
+    waiting.join(10)
+    assert found == [None] and not queue.put(1, "late")
+
+
+class Kitchen:
+    """Stands where the pantry does: gives every order a spec, or the fault it was told to raise."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.faults = folder, dict[int, Exception]()
+
+    def prepare(self, order: Order, cancel: Any) -> Prepared:
+        if order.shard in self.faults:
+            raise self.faults[order.shard]
+        inputs = self.folder / f"{order.shard}.npz"
+        inputs.write_bytes(b"x")
+        spec = ShardSpec(
+            "onnx-canonical", inputs, bytes(32), inputs, order.first, 2, (TensorSpec("x", "int8", ()),), (), 1, 9
+        )
+        return Prepared(order, spec)
+
+
+class Oven:
+    """Stands where the executor does; remembers the order in which shards came."""
+
+    inferences = 0
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+
+    def start(self) -> None:
+        pass
+
+    def run(self, spec: ShardSpec, *, seconds: float | None) -> list[TaskResult]:
+        self.firsts.append(spec.first)
+        self.entered.set()
+        assert self.gate.wait(30)
+        self.inferences += spec.count
+        return [TaskResult(spec.first + i, 0, bytes([i])) for i in range(spec.count)]
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+def order(shard: int, deadline: int) -> Order:
+    return Order(JOB, Shard(shard), deadline, ())
+
+
+def collect(bench: Bench, wake: threading.Event, count: int, block: int = 100) -> list[Outcome]:
+    found: list[Outcome] = []
+    while len(found) < count:
+        assert wake.wait(30), "the bench went silent"
+        wake.clear()
+        found += bench.tick(block, 1.0)
+    return found
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Any:
+    kitchen, oven, wake = Kitchen(tmp_path), Oven(), threading.Event()
+    bench = Bench(kitchen, [oven], tmp_path / "pending", wake)  # type: ignore[arg-type, list-item]
+    bench.tick(100, 1.0)
+    yield kitchen, oven, bench, wake
+    bench.close()
+
+
+def test_bench__orders_behind_a_running_one__earliest_deadline_next(parts: Any, tmp_path: Path) -> None:
+    _, oven, bench, wake = parts
+    assert bench.offer(order(0, 500))
+    assert oven.entered.wait(30)
+    for shard, deadline in ((3, 400), (1, 200), (2, 300)):
+        bench.offer(order(shard, deadline))
+    while len(bench._to_run) < 3:  # all fetched
+        threading.Event().wait(0.001)
+    oven.gate.set()
+    done = collect(bench, wake, 4)
+    assert oven.firsts == [0, 2, 4, 6] and all(isinstance(d, Done) for d in done) and bench.open_work == 0
+    for outcome in done:
+        path = results_path(tmp_path / "pending", 1, outcome.result.shard)
+        assert path.read_bytes() == b"\x00\x00\x00\x00\x01\x00" + b"\x00\x00\x00\x00\x01\x01" and outcome.ran == 2
+
+
+def test_bench__same_order_twice__once(parts: Any) -> None:
+    _, oven, bench, wake = parts
+    assert bench.offer(order(0, 500)) and bench.offer(order(0, 500))
+    oven.gate.set()
+    collect(bench, wake, 1)
+    assert oven.firsts == [0] and bench.offer(order(0, 500)), "finished: it may be ordered again"
+
+
+@pytest.mark.parametrize(
+    ("fault", "final"),
+    [
+        (JobFault("manifest"), True),
+        (Transient("no source"), False),
+        (Fatal("disk full"), False),
+        (QuorateError("odd"), False),
+        (ZeroDivisionError("bug"), True),
+    ],
+)
+def test_bench__anything_goes_wrong__a_pass_and_the_next_shard_runs(parts: Any, fault: Exception, final: bool) -> None:
+    kitchen, oven, bench, wake = parts
+    kitchen.faults[0] = fault
+    oven.gate.set()
+    bench.offer(order(0, 500))
+    (passed,) = collect(bench, wake, 1)
+    assert isinstance(passed, Passed) and passed.final is final and passed.deadline == 500
+    assert (passed.fatal is fault) is isinstance(fault, Fatal)
+    bench.offer(order(1, 500))
+    assert isinstance(collect(bench, wake, 1)[0], Done)
+
+
+def test_bench__deadline_over_before_it_runs__a_pass(parts: Any) -> None:
+    _, oven, bench, wake = parts
+    bench.offer(order(0, 100))
+    (passed,) = collect(bench, wake, 1)
+    assert isinstance(passed, Passed) and "time is over" in passed.reason and oven.firsts == []

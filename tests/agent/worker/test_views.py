@@ -1,0 +1,110 @@
+"""Passes, filters, sources and the pace of blocks."""
+
+from __future__ import annotations
+
+import pytest
+from scene import ME, ROOT, at, committed, pool_of, posted, revealed, seeds, settled, world
+
+from nodeagent.chain import events as ev
+from nodeagent.protocol.settlement import SettledLeaf
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId, Shard
+from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.lifecycle import Clock, Lane
+from nodeagent.worker.views import MAX_TRIES, Pace, Passes, duties, facts, sources, wanted
+
+KEY = (JobId(1), Shard(0))
+CLOCK = Clock(105, 10, 2, 2, 8)
+
+
+def test_passes__transient__rests_then_tries_again() -> None:
+    passes = Passes()
+    passes.add(KEY, "no source", False, block=100, deadline=107)
+    assert passes.resting(KEY, 101) and not passes.resting(KEY, 102) and KEY not in passes.given_up(101)
+
+
+def test_passes__tried_often__given_up_until_the_attempt_is_over() -> None:
+    passes = Passes()
+    for _ in range(MAX_TRIES):
+        passes.add(KEY, "no source", False, block=100, deadline=107)
+    assert KEY in passes.given_up(106) and KEY not in passes.given_up(107)
+
+
+def test_passes__out_of_time__a_later_attempt_is_not_harmed() -> None:
+    passes = Passes()
+    for _ in range(2 * MAX_TRIES):
+        passes.add(KEY, "its time is over", False, block=107, deadline=107)
+    assert passes.given_up(107) == frozenset() and not passes.resting(KEY, 108)
+
+
+def test_passes__job_at_fault__given_up_for_good_until_the_job_is_forgotten() -> None:
+    passes = Passes()
+    passes.add(KEY, "manifest", True, block=100, deadline=107)
+    assert KEY in passes.given_up(10**9)
+    passes.forget([JobId(1)])
+    assert passes.given_up(100) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("price", "kind", "takes"),
+    [(5, AnswerClass.EXACT, True), (4, AnswerClass.EXACT, False), (9, AnswerClass.TOLERANT, False)],
+)
+def test_wanted__price_and_class__decide(price: int, kind: AnswerClass, takes: bool) -> None:
+    w = world([posted(1, price=price, answer_class=kind)])
+    assert wanted(w.jobs[JobId(1)], 5) is takes
+
+
+def test_duties__cheap_job__unwanted_but_still_a_duty() -> None:
+    w = world([*pool_of(3), posted(1, price=1)])
+    book = DrawBook(w, seeds(10))
+    book.update(Epoch(10))
+    assert [d.wanted for d in duties(w, book, Epoch(10), 2)] == [False] * 4
+    assert [d.wanted for d in duties(w, book, Epoch(10), 1)] == [True] * 4
+
+
+def test_duties__settled_meanwhile__none_left() -> None:
+    w = world([*pool_of(3), posted(1)])
+    book = DrawBook(w, seeds(10))
+    book.update(Epoch(10))
+    w.apply([settled(105, *(SettledLeaf(JobId(1), Shard(s), 0, 7, ROOT) for s in range(4)))])
+    assert duties(w, book, Epoch(10), 0) == ()
+
+
+def test_duties__earlier_attempt_has_a_quorum__passed_on() -> None:
+    w = world([*pool_of(3), posted(1)])
+    for node in (1, 2):
+        w.apply([committed(node, 10), revealed(node, 10, {(1, 0): ROOT})])
+    book = DrawBook(w, seeds(10, 13))
+    book.update(Epoch(13))
+    assert {d.shard: d.wanted for d in duties(w, book, Epoch(13), 0)} == {0: False, 1: True, 2: True, 3: True}
+
+
+def test_facts__own_lanes__from_events() -> None:
+    w = world([*pool_of(2), committed(1, 9), revealed(1, 9, {}), committed(1, 10), committed(2, 8)])
+    view = facts(w, DrawBook(w, {}), CLOCK, True, 0, True)
+    assert view.lanes == {9: Lane.OPEN, 10: Lane.SEALED} and view.commit_blocks == {9: 95, 10: 105}
+
+
+def test_sources__requester_first_never_oneself() -> None:
+    w = world([*pool_of(3), posted(1)])
+    job = w.jobs[JobId(1)]
+    w.apply([ev.NodeAnnounced(at(1), NodeId(n), f"http://n{n}", bytes(32)) for n in (1, 2, 3)])
+    w.apply([ev.EndpointAnnounced(at(1), job.requester, "http://req")])
+    assert sources(w, job, "http://n1") == ("http://req", "http://n2", "http://n3") and w.node == ME
+
+
+def test_pace__steady_blocks__learns_their_length() -> None:
+    pace = Pace()
+    for n in range(30):
+        pace.saw(n, 0.25 * n)
+    assert pace.block_s == pytest.approx(0.25) and pace.poll(0.0) == pytest.approx(0.0625)
+    assert pace.poll(3.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("block_s", "blocks", "seconds", "expected"),
+    [(12.0, 2, 0.5, 2), (0.1, 2, 0.5, 5), (0.01, 2, 0.5, 6), (1.0, 1, 0.0, 1)],
+)
+def test_margin__fast_blocks__more_of_them_but_never_the_whole_epoch(
+    block_s: float, blocks: int, seconds: float, expected: int
+) -> None:
+    assert Pace(block_s).margin(blocks, seconds, 10) == expected
