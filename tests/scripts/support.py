@@ -33,7 +33,7 @@ def rpc(url: str, method: str, *params: Any) -> Any:
     """One JSON-RPC call; fails the test on an error."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         found = json.load(answer)
     assert "error" not in found, found
     return found["result"]
@@ -108,7 +108,7 @@ class Proxy:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 asked = json.loads(body)
                 request = urllib.request.Request(target, body, {"Content-Type": "application/json"})
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     found = json.load(answer)
                 changed = change(asked["method"], asked["params"], found)
                 if changed is None:
