@@ -109,12 +109,11 @@ def test_decode_log__job_posted__terms_from_the_word() -> None:
 def test_decode_log__settled__leaves() -> None:
     leaves = (SettledLeaf(JobId(1), Shard(0), 0, 7, b"\x01" * 32), SettledLeaf(JobId(1), Shard(2), 1, 5, b"\x02" * 32))
     packed = b"".join(leaf.pack() for leaf in leaves)
-    event = decode_log(raw_log(entry_of("Settled"), [b"\x09" * 32, 7, 42, packed]))
+    event = decode_log(raw_log(entry_of("Settled"), [b"\x09" * 32, 103, 7, 42, packed]))
     assert isinstance(event, Settled)
     assert (
         event.shards == leaves
-        and event.epoch(10) == 1
-        and (event.root, event.payee, event.fee) == (b"\x09" * 32, 7, 42)
+        and (event.root, event.epoch, event.payee, event.fee) == (b"\x09" * 32, 103, 7, 42)
     )
 
 

@@ -156,11 +156,14 @@ def test_chunks__more_than_a_call_takes__split_without_loss() -> None:
 
 
 def test_chunks__calldata_too_large__halved(monkeypatch: pytest.MonkeyPatch) -> None:
-    w, book = scene(*answers((1, 2, 3)))
+    shards = dict.fromkeys([(1, s) for s in range(16)], ROOT)
+    opened = [event for node in (1, 2, 3) for event in (committed(node, C), revealed(node, C, shards))]
+    w, book = scene(*opened, tasks=32, pace=16)
     some = found(w, book, C + 1)
-    monkeypatch.setattr(settling, "MAX_CALLDATA", 200)
+    monkeypatch.setattr(settling, "MAX_CALLDATA", 600)
     parts = settling.chunks(w, some)
-    assert len(parts) > 1 and [c for p in parts for c in p.candidates] == some
+    assert [len(p.candidates) for p in parts] == [8, 8]
+    assert [c for p in parts for c in p.candidates] == some
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------
