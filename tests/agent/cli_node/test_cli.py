@@ -1,0 +1,259 @@
+"""nodeagent's command line without a chain: what it makes, what it refuses, what it never writes down."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeagent.cli.common import whole
+from nodeagent.cli.node import COMMANDS, main
+from nodeagent.config import BadConfig, Home, NodeConfig, load_config, parse_config, save_config
+from nodeagent.keys import BadKey, create_keystore, keystore_address, open_keystore, read_password
+from nodeagent.worker.start import AlreadyRunning, only_one, running_pid
+
+KEY = b"\x42" * 32
+ADDRESS = "0x17c5185167401eD00cF5F5b2fc97D9BBfDb7D025"
+
+
+def run(*args: str) -> int:
+    """Exit code of a command line in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(args))
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NODEAGENT_HOME", "NODEAGENT_PASSWORD_FILE", "NODEAGENT_RPC_URL", "NODEAGENT_DEPLOYMENT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    names = ("QuorateToken", "PaymentToken", "AccessManager", "NodeRegistry", "CommitLedger", "JobMarket")
+    contracts = {name: {"address": f"0x{i + 1:040x}"} for i, name in enumerate(names)}
+    path = tmp_path / "31337.json"
+    path.write_text(json.dumps({"chainId": 31337, "contracts": contracts, "pools": {"cpu": 1}}))
+    return path
+
+
+@pytest.fixture
+def runtimes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``init`` without npm: the installation itself has tests of its own."""
+    monkeypatch.setattr("nodeagent.runtimes.install.install", lambda dest, **_: dest / "onnx-canonical")
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def test_help__nothing_heavy_imported() -> None:
+    code = (
+        "import sys\nfrom nodeagent.cli.node import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as ended:\n    assert ended.code == 0\n"
+        "heavy = {'web3', 'eth_account', 'eth_abi', 'onnx', 'numpy', 'pydantic', 'urllib3', 'sqlite3', 'ape'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "words", [[name] for name in COMMANDS] + [["seats", "take"], ["seats", "leave"], ["key", "rotate"]]
+)
+def test_help__every_command__has_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words, "--help") == 0
+    assert "Usage:" in capsys.readouterr().out
+
+
+# --- init -------------------------------------------------------------------------------------------------------------
+
+
+def init(home: Path, record: Path, *more: str) -> int:
+    return run("--home", str(home), "init", "--yes", "--deployment", str(record), "--kdf", "light", "--json", *more)
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_init__yes__keys_encrypted_and_private(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path / "node", record) == 0
+    told = json.loads(capsys.readouterr().out)
+    home = Home(tmp_path / "node")
+    password = home.password.read_text()
+    for path, address in ((home.key, told["key"]), (home.operator, told["operator"])):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600 and keystore_address(path) == address
+        account = open_keystore(path, password)
+        assert account.address == address
+        for file in home.path.rglob("*"):
+            if file.is_file():
+                assert account.key.hex().removeprefix("0x") not in file.read_text().lower(), f"{file} holds a plain key"
+    config = tomllib.loads(home.config.read_text())
+    assert config == {"deployment": str(record)} and "password" not in home.config.read_text()
+    assert stat.S_IMODE(home.password.stat().st_mode) == 0o600
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_init__twice__keys_stay_and_settings_change(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path / "node", record, "--set", "cores=2") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert init(tmp_path / "node", record, "--pool", "7", "--gateway-port", "4001") == 0
+    assert json.loads(capsys.readouterr().out)["key"] == first["key"]
+    config = load_config(Home(tmp_path / "node"))
+    assert (config.cores, config.pool, config.gateway_port) == (2, "7", 4001)
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_init__own_keystores_and_password_file__taken(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pw").write_text("secret\n")
+    create_keystore(tmp_path / "key.json", "secret", cost="light", key=KEY)
+    code = init(
+        tmp_path / "node", record, "--password-file", str(tmp_path / "pw"), "--key-file", str(tmp_path / "key.json"),
+        "--no-operator",
+    )  # fmt: skip
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0 and told["key"] == ADDRESS and told["operator"] is None
+    assert not Home(tmp_path / "node").password.exists()
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_init__another_key_is_there__never_overwritten(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pw").write_text("secret")
+    more = ("--password-file", str(tmp_path / "pw"))
+    assert init(tmp_path / "node", record, *more) == 0
+    before = Home(tmp_path / "node").key.read_text()
+    create_keystore(tmp_path / "key.json", "secret", cost="light", key=KEY)
+    assert init(tmp_path / "node", record, *more, "--key-file", str(tmp_path / "key.json")) == 1
+    assert "already holds another key" in capsys.readouterr().err
+    assert Home(tmp_path / "node").key.read_text() == before
+
+
+@pytest.mark.usefixtures("runtimes")
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("cores=0", "cores"), ("nonsense=1", "nonsense"), ("gateway_port=99999", "gateway_port"), ("cores", "NAME=VALUE")],
+)
+def test_init__bad_setting__named_and_nothing_written(
+    tmp_path: Path, record: Path, setting: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path / "node", record, "--set", setting) in (1, 2)
+    assert told in capsys.readouterr().err and not (tmp_path / "node").exists()
+
+
+# --- without a home or a chain ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["status"], ["run"], ["seats", "show"], ["withdraw"]])
+def test_command__no_home__says_init(tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--home", str(tmp_path / "none"), *words) == 1
+    said = capsys.readouterr().err
+    assert "there is no node in" in said and "nodeagent init" in said
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_status__chain_away__still_tells_what_it_knows(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nodeagent.chain.errors import RpcUnreachable
+
+    def away(*_: Any) -> None:
+        raise RpcUnreachable("nobody answers")
+
+    monkeypatch.setattr("nodeagent.worker.status.open_chain", away)
+    init(tmp_path / "node", record)
+    key = json.loads(capsys.readouterr().out)["key"]
+    assert run("--home", str(tmp_path / "node"), "status", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["key"] == key and told["running"] is False and told["inferences"] == 0
+    assert told["problems"] == {"chain": "nobody answers", "agent": "the agent is not running: nodeagent run"}
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_open_keystore__wrong_password__says_where_to_put_it(tmp_path: Path) -> None:
+    create_keystore(tmp_path / "k.json", "right", cost="light", key=KEY)
+    with pytest.raises(BadKey, match="NODEAGENT_PASSWORD_FILE"):
+        open_keystore(tmp_path / "k.json", "wrong")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 3}'])
+def test_open_keystore__no_keystore__refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "k.json").write_text(content)
+    with pytest.raises(BadKey, match=r"k\.json"):
+        open_keystore(tmp_path / "k.json", "pw")
+
+
+def test_create_keystore__file_exists_or_password_empty__refused(tmp_path: Path) -> None:
+    create_keystore(tmp_path / "k.json", "pw", cost="light")
+    before = (tmp_path / "k.json").read_text()
+    with pytest.raises(BadKey, match="never overwritten"):
+        create_keystore(tmp_path / "k.json", "pw", cost="light")
+    with pytest.raises(BadKey, match="password is empty"):
+        create_keystore(tmp_path / "other.json", "", cost="light")
+    assert (tmp_path / "k.json").read_text() == before and not (tmp_path / "other.json").exists()
+
+
+def test_read_password__given_before_environment_before_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("given", "env", "home"):
+        (tmp_path / name).write_text(f"{name}\n")
+    assert read_password(None, tmp_path / "home") == "home"
+    assert read_password(None, tmp_path / "absent") is None
+    monkeypatch.setenv("NODEAGENT_PASSWORD_FILE", str(tmp_path / "env"))
+    assert read_password(None, tmp_path / "home") == "env"
+    assert read_password(tmp_path / "given", tmp_path / "home") == "given"
+    with pytest.raises(BadKey, match="cannot read the password file"):
+        read_password(tmp_path / "absent")
+
+
+# --- configuration and lock -------------------------------------------------------------------------------------------
+
+
+def test_save_config__read_back__equal(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    config = NodeConfig(deployment="x.json", executor_argv=("a", "b"), cores=3)
+    save_config(home, config)
+    assert load_config(home) == config
+
+
+def test_parse_config__field_wrong__named() -> None:
+    with pytest.raises(BadConfig, match="here: cores"):
+        parse_config({"deployment": "x", "cores": "many"}, "here")
+
+
+def test_load_config__not_toml__says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("= 3")
+    with pytest.raises(BadConfig, match="correct it"):
+        load_config(Home(tmp_path))
+
+
+def test_only_one__second_agent_in_a_home__refused(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert running_pid(home) is None
+    with only_one(home):
+        assert running_pid(home) == os.getpid()
+        with pytest.raises(AlreadyRunning, match="already runs"), only_one(home):
+            pytest.fail("two agents would seal one epoch twice")
+    assert running_pid(home) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "decimals", "text"),
+    [(0, 6, "0"), (1, 6, "0.000001"), (1_500_000, 6, "1.5"), (7, 0, "7"), (-5, 1, "-0.5")],
+)
+def test_whole__amounts__as_a_person_reads_them(amount: int, decimals: int, text: str) -> None:
+    assert whole(amount, decimals) == text
