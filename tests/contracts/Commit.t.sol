@@ -27,7 +27,6 @@ import {Base} from "./support/Base.sol";
 // digestOf, lanes
 // └── bytes as the protocol page and the story vector have them; a trailing part of a pair is ignored
 contract CommitTest is Base {
-    event Committed(NodeId indexed node, uint32 epoch);
     event AbsentMarked(NodeId indexed node, uint32 indexed epoch);
 
     NodeId internal node;
@@ -74,8 +73,6 @@ contract CommitTest is Base {
     // --- commit ---------------------------------------------------------------------------------------------------
 
     function test_commit__runningEpoch__sealsTheLane() public {
-        vm.expectEmit(address(ledger));
-        emit Committed(node, START);
         _commitAs(keyOf[node], START);
         assertEq(_lane(node, START), uint256(START) << 224 | uint216(digest), "lane");
     }

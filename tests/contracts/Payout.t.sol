@@ -11,6 +11,8 @@ import {Assertions} from "./support/Assertions.sol";
 // penalty
 // ├── rounded up, never over the stake
 // └── reward: a tenth, rounded down
+// deposit | balance
+// └── a balance is what was put in since it was emptied; a slot once used never becomes zero again
 // roll | credit | maturing
 // ├── same bucket: nothing matures
 // ├── next bucket: the previous one matures
@@ -65,6 +67,27 @@ contract PayoutTest is Assertions {
         assertGe(amount * 10_000, stake * bps, "rounded down");
         assertEq(reward, amount / 10, "a tenth");
         if (stake != 0) assertGt(amount, 0, "a fault always costs");
+    }
+
+    // --- balances -------------------------------------------------------------------------------------------------
+
+    function testFuzz_deposit__anySequence__balanceIsTheSumAndTheSlotStaysUsed(uint256 seed) public pure {
+        uint256 stored;
+        uint256 sum;
+        assertEq(Payout.balance(stored), 0, "never used");
+        for (uint256 i; i < 20; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            if (seed & 3 == 0) {
+                assertEq(Payout.balance(stored), sum, "taken out");
+                (stored, sum) = (Payout.deposit(0, 0), 0);
+            } else {
+                uint256 amount = (seed >> 8) % 1e30;
+                stored = Payout.deposit(stored, amount);
+                sum += amount;
+            }
+            assertEq(Payout.balance(stored), sum, "balance");
+            assertGt(stored, 0, "the slot stays used");
+        }
     }
 
     // --- buckets --------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import {Base} from "./support/Base.sol";
 // └── reveal half opens a batch that breaks a rule: its error, since nothing but a lone commit can help
 // epoch 0 has no epoch before it
 contract TurnTest is Base {
-    event Committed(NodeId indexed node, uint32 epoch);
     event Revealed(NodeId indexed node, uint32 indexed epoch, bytes leaves, bytes32 manifest);
 
     uint32 internal constant NOW = START + 1;
@@ -58,8 +57,6 @@ contract TurnTest is Base {
         _rollTo(NOW, 3);
         vm.expectEmit(address(ledger));
         emit Revealed(node, START, leaves, _manifest(node, START));
-        vm.expectEmit(address(ledger));
-        emit Committed(node, NOW);
         _turn(NOW);
         bytes27 root = bytes27(keccak256(leaves));
         assertEq(_lane(node, START), uint256(START) << 224 | uint256(1) << 216 | uint216(root), "opened");

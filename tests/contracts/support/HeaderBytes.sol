@@ -10,6 +10,14 @@ library HeaderBytes {
 
     /// @notice RLP of a header of today's 21 fields; what the protocol does not read is made up.
     function encode(uint256 number, bytes32 prevRandao) internal pure returns (bytes memory) {
+        return encode(number, prevRandao, 36_000_000, 1_700_000_000 + number * 12, "");
+    }
+
+    function encode(uint256 number, bytes32 prevRandao, uint256 gasUsed, uint256 time, bytes memory extra)
+        internal
+        pure
+        returns (bytes memory)
+    {
         bytes memory head = abi.encodePacked(
             word(keccak256(abi.encode("parent", number))),
             word(0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347),
@@ -24,10 +32,10 @@ library HeaderBytes {
         );
         bytes memory tail = abi.encodePacked(
             integer(number),
-            integer(36_000_000),
-            integer(21_000),
-            integer(1_700_000_000 + number * 12),
-            hex"80",
+            integer(60_000_000),
+            integer(gasUsed),
+            integer(time),
+            bytesOf(extra),
             word(prevRandao),
             hex"880000000000000000",
             integer(7),
@@ -42,6 +50,12 @@ library HeaderBytes {
 
     function word(bytes32 value) internal pure returns (bytes memory) {
         return abi.encodePacked(hex"a0", value);
+    }
+
+    /// @dev A string of at most 55 bytes; one byte under 0x80 is itself.
+    function bytesOf(bytes memory data) internal pure returns (bytes memory) {
+        if (data.length == 1 && uint8(data[0]) < 0x80) return data;
+        return abi.encodePacked(uint8(0x80 + data.length), data);
     }
 
     /// @dev RLP integers have no leading zeros; zero is the empty string.

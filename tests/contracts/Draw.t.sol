@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
+import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
+import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
+import {Asks} from "../../contracts/libraries/Asks.sol";
+import {Churn} from "./support/Churn.sol";
+
+// Asks
+// └── the same answers and refusals as through the interfaces
+// committees, lengthAt
+// ├── epoch older than RING - 2 or after the next: DrawOutOfRange(oldest, newest, actual)
+// ├── no draw, or a size of zero: nothing
+// ├── an odd word at the end: ignored
+// ├── unknown or empty pool: void
+// └── else: as the protocol page writes it, whatever happened (stateful)
+//     ├── many draws of many epochs and pools: each as alone
+//     ├── invariant 16, second half: a past draw never changes
+//     └── invariant 17: a seat taken after a seed is known is never drawn by it
+contract DrawTest is Churn {
+    struct Recorded {
+        uint256 epoch;
+        bytes32 slots;
+    }
+
+    Recorded[] internal recorded;
+
+    function _draws(uint256 epoch) private view returns (uint256[] memory draws) {
+        draws = new uint256[](6);
+        for (uint256 i; i < 3; ++i) {
+            draws[2 * i] = uint256(keccak256(abi.encode("seed", epoch)));
+            uint256 size = i == 0 ? 3 : i == 1 ? 8 : 15;
+            draws[2 * i + 1] = _word(i + 1, epoch, pool, size);
+        }
+    }
+
+    function _word(uint256 job, uint256 epoch, PoolId pool_, uint256 size) private pure returns (uint256) {
+        return job << 192 | job << 160 | epoch << 128 | uint256(PoolId.unwrap(pool_)) << 112 | size << 104;
+    }
+
+    function _slots(uint256 epoch) private view returns (bytes32) {
+        return keccak256(abi.encode(registry.committees(_draws(epoch))));
+    }
+
+    // --- the past never changes -----------------------------------------------------------------------------------
+
+    /// @dev A draw of `e` is final from the block that counts for `e` on; it must stay so for RING - 2 epochs.
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_invariant16__anySequence__pastDrawsNeverChange(uint256 seed) public {
+        for (uint256 step; step < 90; ++step) {
+            seed = _next(seed);
+            _act(seed);
+            _wait(seed >> 128);
+            uint256 counting = _counting();
+            if (recorded.length == 0 || recorded[recorded.length - 1].epoch != counting) {
+                recorded.push(Recorded(counting, _slots(counting)));
+            }
+            if (step % 5 == 0 || step == 89) _checkPast();
+        }
+        assertGt(done, 10, "something happened");
+    }
+
+    function _checkPast() private view {
+        uint256 oldest = _epoch() + 2 - shape.ring;
+        for (uint256 i = recorded.length; i > 0; --i) {
+            Recorded memory r = recorded[i - 1];
+            if (r.epoch < oldest) break;
+            assertEq(_slots(r.epoch), r.slots, "a past draw changed");
+        }
+    }
+
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_committees__anySequence__isAsThePageSays(uint256 seed) public {
+        for (uint256 step; step < 60; ++step) {
+            seed = _next(seed);
+            _act(seed);
+            _wait(seed >> 128);
+            if (step % 12 != 11) continue;
+            for (uint256 i; i < 4; ++i) {
+                uint256 epoch = _epoch() + 1 - i;
+                bytes32 drawSeed = keccak256(abi.encode(seed, i));
+                uint256[] memory plain = _plainDraw(drawSeed, i, step, epoch, 15);
+                uint256[] memory drawn = _draw(drawSeed, i, step, epoch, pool, 15);
+                assertEq(drawn, plain, "committee");
+            }
+        }
+    }
+
+    /// @dev Past lengths stay what they were, through growth and shrinking.
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_lengthAt__anySequence__pastLengthsNeverChange(uint256 seed) public {
+        uint32[] memory lengths = new uint32[](2_000);
+        for (uint256 step; step < 120; ++step) {
+            seed = _next(seed);
+            _act(seed);
+            lengths[_counting() - START + 1] = registry.poolView(pool).length;
+            _wait(seed >> 128);
+            for (uint256 epoch = _counting(); epoch + shape.ring >= _epoch() + 2 && epoch > START; --epoch) {
+                // Epochs in which nothing was asked keep the length of the one before.
+                if (lengths[epoch - START] != 0) {
+                    assertEq(registry.lengthAt(pool, uint32(epoch)), lengths[epoch - START], "length");
+                }
+            }
+        }
+    }
+
+    // --- invariant 17 ---------------------------------------------------------------------------------------------
+
+    /// @dev Whoever acts in the last LEAD blocks before an epoch, or later, is not in its draw.
+    function test_invariant17__seatTakenAfterSeedIsForeseeable__isNeverDrawnByIt() public {
+        _registerMany(3, 1);
+        uint256 epoch = _epoch() + 3;
+        uint256 first = epoch * shape.epochBlocks - shape.lead;
+        for (uint256 number = first; number < (epoch + 1) * shape.epochBlocks; ++number) {
+            uint256 id = vm.snapshotState();
+            vm.roll(number);
+            NodeId late = _register(rival, 4);
+            for (uint256 job; job < 12; ++job) {
+                uint256[] memory members = _draw(_seedOf(epoch), job, 0, epoch, pool, 15);
+                for (uint256 i; i < 15; ++i) {
+                    assertNotEq(members[i], _id(late), "drawn by a seed that was known");
+                }
+            }
+            vm.revertToState(id);
+        }
+    }
+
+    function test_committees__seatTakenJustBeforeTheLead__isDrawn() public {
+        uint256 epoch = _epoch() + 3;
+        vm.roll(epoch * shape.epochBlocks - shape.lead - 1);
+        NodeId node = _register(rival, 4);
+        uint256[] memory members = _draw(_seedOf(epoch), 1, 0, epoch, pool, 3);
+        assertEq(members[0], _id(node), "counts for the epoch before");
+    }
+
+    function test_committees__seatLeftAfterSeedIsKnown__isStillDrawn() public {
+        _registerMany(1, 4);
+        uint256 epoch = _epoch() + 1;
+        _rollTo(epoch, 1);
+        vm.prank(operator);
+        registry.leaveSeats(_node(1), 4);
+        assertEq(_draw(_seedOf(epoch), 1, 0, epoch, pool, 3)[0], 1, "duties already drawn stand");
+        _rollTo(epoch + 1);
+        assertEq(_draw(_seedOf(epoch + 1), 1, 0, epoch + 1, pool, 3)[0], 0, "gone from the next");
+    }
+
+    // --- range ----------------------------------------------------------------------------------------------------
+
+    function _expectOutOfRange(uint256 oldest, uint256 newest, uint256 actual) private {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.DrawOutOfRange.selector, oldest, newest, actual));
+    }
+
+    function test_committees__edgesOfTheRange__areRingMinusTwoBackAndTheNext() public {
+        _registerMany(3, 1);
+        uint256 now_ = _epoch();
+        uint256 oldest = now_ + 2 - shape.ring;
+        _expectOutOfRange(oldest, now_ + 1, oldest - 1);
+        registry.committees(_draws(oldest - 1));
+        registry.committees(_draws(oldest));
+        registry.committees(_draws(now_ + 1));
+        _expectOutOfRange(oldest, now_ + 1, now_ + 2);
+        registry.committees(_draws(now_ + 2));
+        _expectOutOfRange(oldest, now_ + 1, oldest - 1);
+        registry.lengthAt(pool, uint32(oldest - 1));
+    }
+
+    function test_committees__youngChain__reachesBackToItsStart() public {
+        _rollTo(5);
+        registry.committees(_draws(0));
+        _expectOutOfRange(0, 6, 7);
+        registry.committees(_draws(7));
+    }
+
+    function test_lengthAt__grownOnAYoungChain__isZeroBefore() public {
+        _rollTo(0, 1);
+        _register(operator, 2);
+        _rollTo(3);
+        assertEq(registry.lengthAt(pool, 1), 2, "since epoch 1");
+        _register(operator, 3);
+        assertEq(registry.lengthAt(pool, 3), 2, "before");
+        assertEq(registry.lengthAt(pool, 4), 5, "after");
+    }
+
+    // --- shapes of the call ---------------------------------------------------------------------------------------
+
+    function test_committees__nothingAsked__answersNothing() public view {
+        assertEq(registry.committees(new uint256[](0)).length, 0, "none");
+        assertEq(registry.committees(new uint256[](1)).length, 0, "half a draw");
+    }
+
+    function test_committees__sizeZero__isSkippedWhateverItsEpoch() public {
+        _registerMany(3, 1);
+        uint256[] memory draws = _draws(_epoch());
+        draws[3] = _word(2, 1, pool, 0);
+        uint256[] memory slots = registry.committees(draws);
+        assertEq(slots[2] | slots[3], 0, "skipped");
+        assertNotEq(slots[4], 0, "the next is drawn");
+    }
+
+    function test_committees__unknownOrEmptyPool__isVoid() public {
+        _registerMany(3, 1);
+        uint256[] memory draws = new uint256[](2);
+        draws[1] = _word(1, _epoch(), PoolId.wrap(9), 15);
+        uint256[] memory slots = registry.committees(draws);
+        assertEq(slots[0] | slots[1], 0, "void");
+    }
+
+    function testFuzz_committees__manyAtOnce__eachAsAlone(uint256 seed) public {
+        PoolId second = PoolId.wrap(2);
+        vm.prank(owner);
+        registry.createPool(second, _terms());
+        _registerMany(5, 2);
+        for (uint256 i; i < 4; ++i) {
+            _register(second, rival, 3);
+        }
+        _rollTo(_epoch() + 4);
+        uint256[] memory draws = new uint256[](20);
+        for (uint256 i; i < 10; ++i) {
+            seed = _next(seed);
+            draws[2 * i] = seed;
+            draws[2 * i + 1] =
+                _word(seed % 99, _epoch() - (seed >> 8) % 6, seed & 1 == 0 ? pool : second, (seed >> 16) % 16);
+        }
+        uint256[] memory slots = registry.committees(draws);
+        uint256[] memory one = new uint256[](2);
+        for (uint256 i; i < 10; ++i) {
+            (one[0], one[1]) = (draws[2 * i], draws[2 * i + 1]);
+            uint256[] memory alone = registry.committees(one);
+            assertEq(slots[2 * i], alone[0], "low");
+            assertEq(slots[2 * i + 1], alone[1], "high");
+        }
+    }
+
+    function test_committees__nodeOfAnotherPool__isNeverDrawn() public {
+        PoolId second = PoolId.wrap(2);
+        vm.prank(owner);
+        registry.createPool(second, _terms());
+        _register(operator, 2);
+        _register(second, rival, 2);
+        _rollTo(_epoch() + 2);
+        assertEq(_draw("seed", 1, 0, _epoch(), pool, 2)[0], 1, "pool 1");
+        assertEq(_draw("seed", 1, 0, _epoch(), pool, 2)[1], 0, "nobody else");
+        assertEq(_draw("seed", 1, 0, _epoch(), second, 2)[0], 2, "pool 2");
+    }
+
+    // --- calls without copies ---------------------------------------------------------------------------------------
+
+    function askCommittees(uint256[] calldata draws) external view returns (uint256[] memory) {
+        uint256[] memory room = Asks.room(draws.length);
+        for (uint256 i; i < draws.length; ++i) {
+            room[i] = draws[i];
+        }
+        return Asks.words(address(registry), INodeRegistry.committees.selector, room);
+    }
+
+    function askLanes(bytes calldata pairs) external view returns (uint256[] memory) {
+        return Asks.words(address(ledger), ICommitLedger.lanes.selector, pairs);
+    }
+
+    function testFuzz_asks__committees__equalTheInterfaces(uint256 seed, uint256 count) public {
+        _registerMany(4, 2);
+        uint256[] memory draws = new uint256[](bound(count, 0, 24));
+        for (uint256 i; i < draws.length; ++i) {
+            seed = _next(seed);
+            draws[i] = i & 1 == 0 ? seed : _word(seed % 99, _epoch() - (seed >> 8) % 6, pool, (seed >> 16) % 16);
+        }
+        assertEq(this.askCommittees(draws), registry.committees(draws), "answer");
+    }
+
+    function test_asks__refused__passesTheReasonOn() public {
+        uint256[] memory draws = _draws(1);
+        _expectOutOfRange(_epoch() + 2 - shape.ring, _epoch() + 1, 1);
+        this.askCommittees(draws);
+    }
+
+    function testFuzz_asks__lanes__equalTheInterfaces(bytes memory pairs, uint256 seed) public {
+        _registerMany(3, 1);
+        for (uint256 i = 1; i <= 3; ++i) {
+            _commit(_node(i), "");
+            pairs = abi.encodePacked(uint32(i), uint32(_epoch()), pairs, uint32(i), uint32(seed >> (32 * i)));
+        }
+        assertEq(this.askLanes(pairs), ledger.lanes(pairs), "answer");
+        assertEq(this.askLanes(""), ledger.lanes(""), "none");
+    }
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {CommitLedger} from "../../contracts/CommitLedger.sol";
+import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
+import {IClock} from "../../contracts/interfaces/IClock.sol";
+import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
+import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
+import {
+    BonusToken,
+    FalseToken,
+    FeeToken,
+    HookToken,
+    IdleToken,
+    MockToken,
+    SilentToken
+} from "../../contracts/mocks/HostileTokens.sol";
+import {Base} from "./support/Base.sol";
+
+// wire
+// ├── no role: AccessManagedUnauthorized(caller)
+// ├── ledger or market zero: NotWired
+// ├── wired before: AlreadyWired
+// └── else: those three may slash, for ever
+// createPool, tunePool
+// ├── no role: AccessManagedUnauthorized(caller)
+// ├── id in use: PoolExists(pool); id unknown to tune: UnknownPool(pool)
+// ├── a term out of range: BadParameter(name, min, max, actual)
+// ├── tune with another seat stake: SeatStakeFixed(expected, actual)
+// └── else: the terms
+// register
+// ├── registry not wired: NotWired
+// ├── consent
+// │   ├── late: ConsentExpired(deadline, now); in its last second: allowed
+// │   ├── by another, for another operator, deadline, key, chain or registry, or junk: BadKeyConsent(key, signer)
+// │   ├── key is the operator: KeyIsOperator(key)
+// │   └── key acts for a node: KeyInUse(key, node)
+// ├── pool unknown: UnknownPool(pool); closed: PoolClosed(pool)
+// ├── no seats or more than the pool allows: BadSeatCount(most, seats)
+// ├── stake token: too little allowed or held; moves less, more or nothing: WrongTransfer; false: SafeERC20's error;
+// │   calls back: WrongTransfer; returns nothing: works
+// └── else: a node with seats from the counted epoch on, its stake pulled, its key bound
+// replaceKey
+// ├── not the operator, the key included: NotOperator(node, expected, actual); unknown: UnknownNode(node)
+// ├── consent as above
+// └── else: the old key is dead at once
+// announce
+// ├── neither operator nor key: NotOperatorOrKey(node, caller)
+// └── else: the event
+contract RegisterTest is Base {
+    event NodeRegistered(NodeId indexed node, address indexed operator, PoolId indexed pool, address key);
+    event NodeAnnounced(NodeId indexed node, string endpoint, bytes32 metadata);
+    event KeyReplaced(NodeId indexed node, address indexed oldKey, address indexed newKey);
+    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
+    event StakeAdded(NodeId indexed node, uint96 amount);
+    event PoolTuned(PoolId indexed pool, INodeRegistry.PoolTerms terms);
+    event Wired(address indexed ledger, address indexed market, address indexed court);
+
+    uint256 internal constant SECRET = 0xC0FFEE;
+    address internal key = vm.addr(SECRET);
+
+    function _try(uint8 seats, uint256 deadline, bytes memory consent) private returns (NodeId) {
+        return _try(pool, seats, key, deadline, consent);
+    }
+
+    function _try(PoolId pool_, uint8 seats, address key_, uint256 deadline, bytes memory consent)
+        private
+        returns (NodeId)
+    {
+        vm.prank(operator);
+        return registry.register(pool_, seats, key_, deadline, consent, "http://a.example", "meta");
+    }
+
+    function _good() private view returns (bytes memory) {
+        return _consent(SECRET, operator, block.timestamp);
+    }
+
+    // --- wire -----------------------------------------------------------------------------------------------------
+
+    function _fresh() private returns (NodeRegistry) {
+        return new NodeRegistry(address(authority), address(stakeToken), 10, 128, 4);
+    }
+
+    function test_wire__noRole__reverts() public {
+        NodeRegistry fresh = _fresh();
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));
+        vm.prank(stranger);
+        fresh.wire(address(1), address(2), address(3));
+    }
+
+    function test_wire__zeroLedgerOrMarket__reverts() public {
+        NodeRegistry fresh = _fresh();
+        vm.startPrank(owner);
+        vm.expectRevert(INodeRegistry.NotWired.selector);
+        fresh.wire(address(0), address(2), address(3));
+        vm.expectRevert(INodeRegistry.NotWired.selector);
+        fresh.wire(address(1), address(0), address(3));
+        vm.stopPrank();
+    }
+
+    function test_wire__once__isSealed() public {
+        NodeRegistry fresh = _fresh();
+        vm.startPrank(owner);
+        vm.expectEmit(address(fresh));
+        emit Wired(address(1), address(2), address(3));
+        fresh.wire(address(1), address(2), address(3));
+        vm.expectRevert(INodeRegistry.AlreadyWired.selector);
+        fresh.wire(address(4), address(5), address(6));
+        vm.stopPrank();
+        for (uint160 i; i < 7; ++i) {
+            assertEq(fresh.maySlash(address(i)), i > 0 && i < 4, "who may slash");
+        }
+    }
+
+    function test_wire__noCourt__leavesZeroWithoutPower() public view {
+        assertEq(registry.court(), address(0), "no court");
+        assertFalse(registry.maySlash(address(0)), "zero may not slash");
+    }
+
+    // --- pools ----------------------------------------------------------------------------------------------------
+
+    function test_createPool__noRole__reverts() public {
+        INodeRegistry.PoolTerms memory terms = _terms();
+        bytes memory reason = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, operator);
+        vm.startPrank(operator);
+        vm.expectRevert(reason);
+        registry.createPool(_pool(2), terms);
+        vm.expectRevert(reason);
+        registry.tunePool(pool, terms);
+        vm.stopPrank();
+    }
+
+    function test_createPool__idInUse__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.PoolExists.selector, pool));
+        vm.prank(owner);
+        registry.createPool(pool, _terms());
+    }
+
+    function _expectBad(INodeRegistry.PoolTerms memory terms, string memory name, uint256 max, uint256 actual) private {
+        vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, 1, max, actual));
+        vm.prank(owner);
+        registry.createPool(_pool(2), terms);
+    }
+
+    function test_createPool__termOutOfRange__reverts() public {
+        INodeRegistry.PoolTerms memory terms = _terms();
+        terms.seatStake = 0;
+        _expectBad(terms, "seatStake", type(uint96).max / 8, 0);
+        terms.seatStake = type(uint96).max / 8 + 1;
+        _expectBad(terms, "seatStake", type(uint96).max / 8, terms.seatStake);
+        terms = _terms();
+        terms.maxSeatsPerNode = 0;
+        _expectBad(terms, "maxSeatsPerNode", 8, 0);
+        terms.maxSeatsPerNode = 9;
+        _expectBad(terms, "maxSeatsPerNode", 8, 9);
+        terms = _terms();
+        terms.maxShardPay = 0;
+        _expectBad(terms, "maxShardPay", type(uint88).max, 0);
+        terms.maxShardPay = uint96(type(uint88).max) + 1;
+        _expectBad(terms, "maxShardPay", type(uint88).max, terms.maxShardPay);
+    }
+
+    function test_tunePool__unknown__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownPool.selector, _pool(7)));
+        vm.prank(owner);
+        registry.tunePool(_pool(7), _terms());
+    }
+
+    function test_tunePool__anotherSeatStake__reverts() public {
+        INodeRegistry.PoolTerms memory terms = _terms();
+        ++terms.seatStake;
+        vm.expectRevert(
+            abi.encodeWithSelector(INodeRegistry.SeatStakeFixed.selector, terms.seatStake - 1, terms.seatStake)
+        );
+        vm.prank(owner);
+        registry.tunePool(pool, terms);
+    }
+
+    function test_tunePool__newTerms__areThePools() public {
+        INodeRegistry.PoolTerms memory terms = _terms();
+        (terms.floor, terms.maxShardPay, terms.maxSeatsPerNode, terms.open) = (9, 10, 2, false);
+        vm.expectEmit(address(registry));
+        emit PoolTuned(pool, terms);
+        vm.prank(owner);
+        registry.tunePool(pool, terms);
+        assertEq(abi.encode(registry.poolView(pool).terms), abi.encode(terms), "terms");
+    }
+
+    function test_poolView__unknown__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownPool.selector, _pool(7)));
+        registry.poolView(_pool(7));
+    }
+
+    // --- register -------------------------------------------------------------------------------------------------
+
+    function test_register__consented__makesANode() public {
+        uint256 before = stakeToken.balanceOf(operator);
+        vm.expectEmit(address(registry));
+        emit NodeRegistered(_node(1), operator, pool, key);
+        vm.expectEmit(address(registry));
+        emit NodeAnnounced(_node(1), "http://a.example", "meta");
+        vm.expectEmit(address(registry));
+        emit SeatTaken(pool, _node(1), 0, START + 1);
+        vm.expectEmit(address(registry));
+        emit SeatTaken(pool, _node(1), 1, START + 1);
+        vm.expectEmit(address(registry));
+        emit StakeAdded(_node(1), 2 * shape.seatStake);
+        NodeId node = _try(2, block.timestamp, _good());
+        assertEq(node, _node(1), "first id");
+        INodeRegistry.NodeView memory v = registry.nodeView(node);
+        assertEq(v.operator, operator, "operator");
+        assertEq(v.key, key, "key");
+        assertEq(v.stake, 2 * uint256(shape.seatStake), "stake");
+        assertEq(v.unbonding, 0, "unbonding");
+        assertEq(v.seats.length, 2, "seats");
+        assertFalse(v.paused, "paused");
+        assertEq(before - stakeToken.balanceOf(operator), v.stake, "pulled");
+        assertEq(registry.poolView(pool).nodes, 1, "distinct nodes");
+        assertEq(registry.poolView(pool).length, 2, "length");
+        assertEq(ledger.nodeOf(key), node, "bound");
+        assertEq(registry.operatorOf(node), operator, "operatorOf");
+        assertEq(registry.nodeCount(), 1, "count");
+    }
+
+    function test_register__notWired__reverts() public {
+        registry = _fresh();
+        bytes memory consent = _good();
+        vm.expectRevert(INodeRegistry.NotWired.selector);
+        _try(1, block.timestamp, consent);
+    }
+
+    function test_register__consentLate__reverts() public {
+        uint256 deadline = block.timestamp - 1;
+        bytes memory consent = _consent(SECRET, operator, deadline);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ConsentExpired.selector, deadline, block.timestamp));
+        _try(1, deadline, consent);
+    }
+
+    function test_register__lastSecondOfConsent__isAllowed() public {
+        bytes memory consent = _consent(SECRET, operator, block.timestamp);
+        assertEq(_try(1, block.timestamp, consent), _node(1), "node");
+    }
+
+    function _expectBadConsent(address key_, uint256 deadline, bytes memory consent) private {
+        // The signer that the contract recovers depends on what it believes was signed: only the type is known here.
+        vm.prank(operator);
+        (bool ok, bytes memory answer) = address(registry)
+            .call(abi.encodeCall(registry.register, (pool, 1, key_, deadline, consent, "", bytes32(0))));
+        assertFalse(ok, "accepted");
+        assertTrue(bytes4(answer) == INodeRegistry.BadKeyConsent.selector, "another error");
+        (address expected, address actual) = abi.decode(_behindSelector(answer), (address, address));
+        assertEq(expected, key_, "expected");
+        assertTrue(actual != key_ || key_ == address(0), "actual");
+    }
+
+    function _behindSelector(bytes memory answer) private pure returns (bytes memory fields) {
+        fields = new bytes(answer.length - 4);
+        for (uint256 i; i < fields.length; ++i) {
+            fields[i] = answer[i + 4];
+        }
+    }
+
+    function test_register__signedByAnother__reverts() public {
+        uint256 t = block.timestamp;
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BadKeyConsent.selector, key, vm.addr(0xBAD)));
+        vm.prank(operator);
+        registry.register(pool, 1, key, t, _consentOf(0xBAD, t), "", bytes32(0));
+    }
+
+    function _consentOf(uint256 secret, uint256 deadline) private view returns (bytes memory) {
+        return _consent(secret, operator, key, deadline);
+    }
+
+    function test_register__consentToSomethingElse__reverts() public {
+        uint256 t = block.timestamp;
+        _expectBadConsent(key, t, _consent(SECRET, rival, t));
+        _expectBadConsent(key, t, _consent(SECRET, operator, t + 1));
+        _expectBadConsent(key, t, _consent(SECRET, operator, rival, t));
+        _expectBadConsent(address(0), t, _consentOf(SECRET, t));
+        _expectBadConsent(key, t, "");
+        _expectBadConsent(key, t, new bytes(65));
+        _expectBadConsent(address(0), t, new bytes(65));
+        vm.chainId(5);
+        bytes memory foreign = _good();
+        vm.chainId(31_337);
+        _expectBadConsent(key, t, foreign);
+        NodeRegistry here = registry;
+        registry = NodeRegistry(address(0xBEEF));
+        bytes memory elsewhere = _good();
+        registry = here;
+        _expectBadConsent(key, t, elsewhere);
+    }
+
+    function test_register__keyIsOperator__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.KeyIsOperator.selector, operator));
+        _try(pool, 1, operator, block.timestamp, "");
+    }
+
+    function test_register__keyInUse__reverts() public {
+        _try(1, block.timestamp, _good());
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.KeyInUse.selector, key, _node(1)));
+        _try(1, block.timestamp, consent);
+    }
+
+    function test_register__unknownPool__reverts() public {
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownPool.selector, _pool(9)));
+        _try(_pool(9), 1, key, block.timestamp, consent);
+    }
+
+    function test_register__closedPool__reverts() public {
+        INodeRegistry.PoolTerms memory terms = _terms();
+        terms.open = false;
+        vm.prank(owner);
+        registry.tunePool(pool, terms);
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.PoolClosed.selector, pool));
+        _try(1, block.timestamp, consent);
+    }
+
+    function test_register__seatsOutOfRange__reverts() public {
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BadSeatCount.selector, 4, 0));
+        _try(0, block.timestamp, consent);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BadSeatCount.selector, 4, 5));
+        _try(5, block.timestamp, consent);
+        assertEq(_try(4, block.timestamp, consent), _node(1), "most");
+    }
+
+    function test_register__failed__leavesNoTrace() public {
+        bytes memory consent = _good();
+        vm.expectRevert();
+        _try(5, block.timestamp, consent);
+        assertEq(registry.nodeCount(), 0, "count");
+        assertEq(ledger.nodeOf(key), _node(0), "key");
+        assertEq(registry.poolView(pool).length, 0, "length");
+    }
+
+    function test_register__tooLittleAllowed__reverts() public {
+        vm.prank(operator);
+        stakeToken.approve(address(registry), shape.seatStake - 1);
+        bytes memory consent = _good();
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IERC20Errors.ERC20InsufficientAllowance.selector,
+                address(registry),
+                shape.seatStake - 1,
+                shape.seatStake
+            )
+        );
+        _try(1, block.timestamp, consent);
+    }
+
+    // --- hostile stake tokens -------------------------------------------------------------------------------------
+
+    /// @dev The same registry over another stake token.
+    function _over(MockToken token) private {
+        registry = new NodeRegistry(address(authority), address(token), 10, 128, 4);
+        ledger = new CommitLedger(registry, 8, 1_000);
+        vm.startPrank(owner);
+        registry.wire(address(ledger), _actor("market"), address(0));
+        registry.createPool(pool, _terms());
+        vm.stopPrank();
+        token.mint(operator, 1e30);
+        vm.prank(operator);
+        token.approve(address(registry), type(uint256).max);
+    }
+
+    function _expectWrong(uint256 actual) private {
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.WrongTransfer.selector, uint256(shape.seatStake), actual));
+        _try(1, block.timestamp, consent);
+    }
+
+    function test_register__tokenTakesAFee__reverts() public {
+        _over(new FeeToken(100));
+        _expectWrong(uint256(shape.seatStake) * 99 / 100);
+    }
+
+    function test_register__tokenGivesMore__reverts() public {
+        _over(new BonusToken());
+        _expectWrong(uint256(shape.seatStake) + 1);
+    }
+
+    function test_register__tokenMovesNothing__reverts() public {
+        _over(new IdleToken());
+        _expectWrong(0);
+    }
+
+    function test_register__tokenAnswersFalse__reverts() public {
+        FalseToken token = new FalseToken();
+        _over(token);
+        token.refuse(true);
+        bytes memory consent = _good();
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(token)));
+        _try(1, block.timestamp, consent);
+    }
+
+    function test_register__tokenReturnsNothing__works() public {
+        SilentToken token = new SilentToken();
+        _over(token);
+        NodeId node = _try(1, block.timestamp, _good());
+        assertEq(token.balanceOf(address(registry)), shape.seatStake, "pulled");
+        vm.prank(operator);
+        registry.leaveSeats(node, 1);
+        _rollTo(_epoch() + registry.UNBONDING());
+        registry.withdrawStake(node);
+        assertEq(token.balanceOf(operator), 1e30, "all back");
+    }
+
+    /// @dev The hook, an operator itself, stakes once more inside the transfer: its money would be counted twice.
+    function test_addStake__tokenCallsBack__cannotBeCountedTwice() public {
+        HookToken token = new HookToken();
+        _over(token);
+        NodeId node = _try(1, block.timestamp, _good());
+        token.mint(address(token), 1e30);
+        token.allow(address(registry));
+        bytes memory consent = _consent(5, address(token), block.timestamp);
+        vm.prank(address(token));
+        NodeId second = registry.register(pool, 1, vm.addr(5), block.timestamp, consent, "", bytes32(0));
+        token.arm(address(registry), abi.encodeCall(registry.addStake, (second, 50)));
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.WrongTransfer.selector, 100, 150));
+        vm.prank(operator);
+        registry.addStake(node, 100);
+        assertEq(token.balanceOf(address(registry)), _liabilities(), "solvent");
+    }
+
+    function test_withdrawStake__tokenCallsBack__paysOnce() public {
+        HookToken token = new HookToken();
+        _over(token);
+        NodeId node = _try(1, block.timestamp, _good());
+        vm.prank(operator);
+        registry.leaveSeats(node, 1);
+        _rollTo(_epoch() + registry.UNBONDING());
+        token.arm(address(registry), abi.encodeCall(registry.withdrawStake, (node)));
+        registry.withdrawStake(node);
+        assertEq(token.calls(), 1, "called back");
+        assertFalse(token.succeeded(), "second withdrawal");
+        assertTrue(bytes4(token.answer()) == INodeRegistry.NothingToWithdraw.selector, "its reason");
+        assertEq(token.balanceOf(operator), 1e30, "paid once");
+    }
+
+    // --- keys -----------------------------------------------------------------------------------------------------
+
+    function _replace(address caller, NodeId node, uint256 secret) private {
+        bytes memory consent = _consent(secret, caller, block.timestamp);
+        vm.prank(caller);
+        registry.replaceKey(node, vm.addr(secret), block.timestamp, consent);
+    }
+
+    function test_replaceKey__operator__killsTheOldKeyAtOnce() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        vm.expectEmit(address(registry));
+        emit KeyReplaced(node, key, vm.addr(0xF00D));
+        _replace(operator, node, 0xF00D);
+        assertEq(ledger.nodeOf(key), _node(0), "old");
+        assertEq(ledger.nodeOf(vm.addr(0xF00D)), node, "new");
+        assertEq(registry.nodeView(node).key, vm.addr(0xF00D), "view");
+    }
+
+    function test_replaceKey__notTheOperator__reverts() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        address[3] memory callers = [rival, key, owner];
+        for (uint256 i; i < callers.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotOperator.selector, node, operator, callers[i]));
+            vm.prank(callers[i]);
+            registry.replaceKey(node, vm.addr(0xF00D), block.timestamp, "");
+        }
+    }
+
+    function test_replaceKey__unknownNode__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(4)));
+        registry.replaceKey(_node(4), key, block.timestamp, "");
+    }
+
+    function test_replaceKey__keyOfAnotherNode__reverts() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        NodeId other = _register(operator, 1);
+        bytes memory consent = _consent(secretOf[other], operator, block.timestamp);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.KeyInUse.selector, keyOf[other], other));
+        vm.prank(operator);
+        registry.replaceKey(node, keyOf[other], block.timestamp, consent);
+    }
+
+    function test_replaceKey__itsOwnKeyOrAnOldOne__isBoundAgain() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        _replace(operator, node, SECRET);
+        assertEq(ledger.nodeOf(key), node, "same");
+        _replace(operator, node, 0xF00D);
+        _replace(operator, node, SECRET);
+        assertEq(ledger.nodeOf(key), node, "again");
+        assertEq(ledger.nodeOf(vm.addr(0xF00D)), _node(0), "dead");
+    }
+
+    function test_replaceKey__late__reverts() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ConsentExpired.selector, 5, block.timestamp));
+        vm.prank(operator);
+        registry.replaceKey(node, vm.addr(0xF00D), 5, "");
+    }
+
+    // --- announce -------------------------------------------------------------------------------------------------
+
+    function test_announce__operatorOrKey__emits() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        address[2] memory callers = [operator, key];
+        for (uint256 i; i < callers.length; ++i) {
+            vm.expectEmit(address(registry));
+            emit NodeAnnounced(node, "http://b.example", "other");
+            vm.prank(callers[i]);
+            registry.announce(node, "http://b.example", "other");
+        }
+    }
+
+    function test_announce__anotherCaller__reverts() public {
+        NodeId node = _try(1, block.timestamp, _good());
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotOperatorOrKey.selector, node, rival));
+        vm.prank(rival);
+        registry.announce(node, "", bytes32(0));
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
+        registry.announce(_node(9), "", bytes32(0));
+    }
+
+    function test_nodeView__unknown__reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
+        registry.nodeView(_node(9));
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
+        registry.operatorOf(_node(9));
+    }
+}
