@@ -32,10 +32,11 @@ def _plain(value: Any) -> Any:
 
 
 def differences(name: str, old: str, new: str) -> list[str]:
-    """What the contract has and the file has not (+), and the other way round (-)."""
-    gone, came = _entries(old) - _entries(new), _entries(new) - _entries(old)
-    lines = [f"- {_title(line)}" for line in sorted(gone)] + [f"+ {_title(line)}" for line in sorted(came)]
-    return [f"{name}: {line}" for line in lines] or [f"{name}: written differently"]
+    """What the contract has and the file has not (+), the other way round (-), or otherwise spelt or returned (~)."""
+    gone = {_title(line) for line in _entries(old) - _entries(new)}
+    came = {_title(line) for line in _entries(new) - _entries(old)}
+    marks = {**dict.fromkeys(gone, "-"), **dict.fromkeys(came, "+"), **dict.fromkeys(gone & came, "~")}
+    return [f"{name}: {mark} {title}" for title, mark in sorted(marks.items())] or [f"{name}: ~ order or layout"]
 
 
 def _entries(text: str) -> set[str]:

@@ -5,7 +5,6 @@ second run       → nothing sent, the record's bytes the same, and it says so
 ├── parameters changed: fixed ones are faults, tunable ones notes
 ├── record of another chain, or of other code → refused with the next step; --fresh sets it aside
 interrupted      → wherever an answer was lost, the next run ends with the same contracts, none deployed twice
-payment token    → an existing one is read back and adopted, a wrong one refused before anything is sent
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from support import DEPLOYER, HEIR, Proxy, Run, ape, deploy_here, provider_at, r
 
 from scripts._lib.chain import Chain
 from scripts._lib.errors import ScriptError
-from scripts._lib.readback import check_code, read_back, read_payment_token
+from scripts._lib.readback import check_code, read_back
 from scripts._lib.record import Store
 
 NAMES = ["AccessManager", "QuorateToken", "PaymentToken", "NodeRegistry", "CommitLedger", "JobMarket"]
@@ -263,49 +262,3 @@ def test_deploy__begun_by_another_account__is_refused(url: str, own_folder: Path
     run = ape(url, "run", "deploy", *options)
     assert run.code == 1
     assert f"this deployment was begun by {DEPLOYER}" in run.err
-
-
-# --- payment token that exists ---------------------------------------------------------------------------------------
-
-
-def test_deploy__payment_token_exists__is_read_back_and_adopted(
-    url: str, record: dict[str, Any], local_toml: str, tmp_path: Path
-) -> None:
-    token = record["contracts"]["PaymentToken"]["address"]
-    path = tmp_path / "edited.toml"
-    table = f'[PaymentToken]\naddress = "{token}"\nsymbol = "TUSD"\ndecimals = 6\n'
-    test_table = local_toml[local_toml.index("[TestStablecoin]") : local_toml.index("[NodeRegistry]")]
-    path.write_text(local_toml.replace("devnet = true", "devnet = false").replace(test_table, table))
-    run = deploy_here(url, tmp_path / "records", path)
-    assert run.record.contracts["PaymentToken"].address == token
-    assert run.record.contracts["PaymentToken"].tx is None
-    assert run.contracts()["JobMarket"].read("paymentToken") == token
-    assert read_back(run.chain, run.contracts(), run.record, run.params).faults == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"symbol": "USDC"}, "PaymentToken.symbol: expected 'USDC', the token at"),
-        ({"decimals": 18}, "PaymentToken.decimals: expected 18, the token at"),
-        ({"address": HEIR}, f"PaymentToken.address {HEIR} has no code on chain 31337"),
-    ],
-)
-def test_read_payment_token__not_the_token_meant__is_refused(
-    changes: dict[str, Any], message: str, url: str, record: dict[str, Any]
-) -> None:
-    from scripts._lib.params import PaymentToken
-
-    token = {"address": record["contracts"]["PaymentToken"]["address"], "symbol": "TUSD", "decimals": 6, **changes}
-    with pytest.raises(ScriptError) as caught:
-        read_payment_token(Chain(provider_at(url)), PaymentToken(**token))
-    assert message in caught.value.message
-
-
-def test_read_payment_token__contract_that_is_no_token__is_refused(url: str, record: dict[str, Any]) -> None:
-    from scripts._lib.params import PaymentToken
-
-    market = record["contracts"]["JobMarket"]["address"]
-    with pytest.raises(ScriptError) as caught:
-        read_payment_token(Chain(provider_at(url)), PaymentToken(market, "TUSD", 6))
-    assert f"{market} does not answer symbol()" in caught.value.message

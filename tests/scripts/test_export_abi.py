@@ -53,6 +53,14 @@ def test_export_abi__check_of_stale_file__fails_with_what_differs(exported: Path
     assert path.read_text() == text
 
 
+def test_export_abi__check_of_changed_result__is_marked_as_changed(exported: Path) -> None:
+    path = exported / "NodeRegistry.json"
+    path.write_text(path.read_text().replace('"outputs": [{"name": "", "type": "uint32"}]', '"outputs": []'))
+    run = export(exported, "--check")
+    assert run.exit_code == 1
+    assert "NodeRegistry.json: ~ function nodeCount()" in run.output
+
+
 def test_export_abi__check_of_missing_and_superfluous_file__fails(exported: Path) -> None:
     (exported / "CommitLedger.json").rename(exported / "Ledger.json")
     run = export(exported, "--check")

@@ -7,16 +7,27 @@ Each step is a fixture on the one before; time only moves forward.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import ape
 import pytest
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 from support import DEPLOYER, Run, admin, rpc
+from walk import (
+    COMMITTEE,
+    EPOCH_BLOCKS,
+    GROSS,
+    MANIFEST,
+    PRICE,
+    SHARD_SIZE,
+    SHARDS,
+    TASKS,
+    World,
+    consent,
+    spec,
+    task_proof,
+)
 
 from ape_console_extras import ape_abi
 from nodeagent.chain.headers import header_rlp
@@ -34,81 +45,6 @@ from nodeagent.protocol.settlement import (
     settlement_tree,
 )
 from nodeagent.protocol.types import Epoch, JobId, NodeId, PoolId, Shard, Task
-
-EPOCH_BLOCKS = 10
-TASKS, SHARD_SIZE, UNITS, UNIT_PRICE = 5, 2, 3, 1_000
-SHARDS, COMMITTEE, QUORUM = 3, 3, 2
-PRICE = UNITS * UNIT_PRICE
-GROSS = TASKS * COMMITTEE * PRICE
-MANIFEST = b"\x4d" * 32
-
-
-@dataclass
-class World:
-    """The deployed contracts and who acts on them."""
-
-    url: str
-    market: Any
-    registry: Any
-    ledger: Any
-    token: Any
-    payment: Any
-    deployer: Any
-    requester: Any
-    operators: list[Any]
-    keys: list[Any]
-
-    def epoch(self) -> int:
-        return int(rpc(self.url, "eth_blockNumber"), 16) // EPOCH_BLOCKS
-
-    def to_epoch(self, epoch: int) -> None:
-        """Mines until the next block is the second of ``epoch``."""
-        missing = epoch * EPOCH_BLOCKS - int(rpc(self.url, "eth_blockNumber"), 16)
-        assert missing > 0, "time only moves forward"
-        for start in range(0, missing, 100):  # no single call takes long, however busy the machine
-            rpc(self.url, "anvil_mine", hex(min(100, missing - start)))
-
-
-def consent(world: World, operator: Any, key: Any, deadline: int) -> bytes:
-    """The hot key's EIP-712 consent to act for the operator's node."""
-    message = encode_typed_data(
-        domain_data={
-            "name": "Quorate NodeRegistry",
-            "version": "1",
-            "chainId": 31337,
-            "verifyingContract": world.registry.address,
-        },
-        message_types={
-            "KeyConsent": [
-                {"name": "operator", "type": "address"},
-                {"name": "key", "type": "address"},
-                {"name": "deadline", "type": "uint256"},
-            ]
-        },
-        message_data={"operator": operator.address, "key": key.address, "deadline": deadline},
-    )
-    return bytes(Account.sign_message(message, key.private_key).signature)
-
-
-def spec(**changes: Any) -> tuple[Any, ...]:
-    """A job in the order of IJobMarket.JobSpec."""
-    fields = {
-        "pool": 1,
-        "class": 0,
-        "tasks": TASKS,
-        "shardSize": SHARD_SIZE,
-        "pace": SHARDS,
-        "committee": COMMITTEE,
-        "quorum": QUORUM,
-        "work": 1,
-        "maxAttempts": 2,
-        "appealEpochs": 0,
-        "units": UNITS,
-        "unitPrice": UNIT_PRICE,
-        "manifest": MANIFEST,
-        **changes,
-    }
-    return tuple(fields.values())
 
 
 @pytest.fixture(scope="module")
@@ -226,17 +162,9 @@ def settled(
         entries.append(SettleEntry(JobId(posted.job), Shard(shard), 0, tree.root, shown))
     batches = [OpenBatch(LaneKey(NodeId(node), epoch), revealed.batches[node][0]) for node in (1, 2, 3)]
     call = build_settle(entries, batches)
-    receipt = world.market.settle(call.entries, call.lanes, call.openings, world.requester, sender=world.requester)
+    receipt = world.market.settle(call.entries, call.lanes, call.openings, 1, sender=world.keys[0])
     event = next(iter(receipt.decode_logs(world.market.Settled)))
     return SimpleNamespace(event=event, leaves=parse_settled(bytes(event.leaves)), slots=slots)
-
-
-def task_proof(settled: SimpleNamespace, trees: list[ResultTree], task: int) -> tuple[Any, ...]:
-    """TaskProof of IJobMarket: the receipt and the path inside the shard."""
-    shard = task // SHARD_SIZE
-    leaf = settled.leaves[shard]
-    path = settlement_tree(settled.leaves).proof(shard)
-    return ((leaf.attempt, leaf.paid_slots, leaf.root, path), trees[shard].proof(Task(task)))
 
 
 def test_register__three_nodes__are_drawn_from(world: World, registered: list[int]) -> None:
@@ -282,7 +210,9 @@ def test_settle__quorum__pays_who_agreed(
     assert settlement_tree(settled.leaves).root == bytes(settled.event.root)
     assert settled.leaves[0] == SettledLeaf(JobId(posted.job), Shard(0), 0, 0b111 ^ dissenter, trees[0].root)
     earned = [sum(world.market.earningsOf(node).values()) for node in (1, 2, 3)]
-    assert earned == [PRICE * TASKS, PRICE * TASKS, PRICE * (TASKS - SHARD_SIZE)]
+    fee = settled.event.fee  # for whoever settled: node 1
+    assert fee == (PRICE * 2 * 2 + PRICE * 2 * 3 + PRICE * 1 * 3) // 100
+    assert earned == [PRICE * TASKS + fee, PRICE * TASKS, PRICE * (TASKS - SHARD_SIZE)]
 
 
 @pytest.mark.parametrize("task", range(TASKS))
@@ -311,21 +241,18 @@ def test_close__all_deadlines_over__every_coin_is_accounted_for(
 ) -> None:
     world.to_epoch(world.market.jobView(posted.job).closableFrom)
     world.market.close(posted.job, sender=ape.accounts.test_accounts[13])
-    missed = PRICE * SHARD_SIZE  # the dissenter's slot
-    fee = settled.event.fee
-    assert world.market.owedTo(world.requester) == posted.escrow - (
-        GROSS - missed
-    )  # refund, and the fee it settled for
-    assert 0 < fee <= posted.escrow - GROSS
+    paid = GROSS - PRICE * SHARD_SIZE + settled.event.fee  # all slots but the dissenter's
+    assert world.market.owedTo(world.requester) == posted.escrow - paid
     before = world.payment.balanceOf(world.requester)
     world.market.collect(world.requester, sender=world.keys[0])
-    assert world.payment.balanceOf(world.requester) - before == posted.escrow - (GROSS - missed)
+    assert world.payment.balanceOf(world.requester) - before == posted.escrow - paid
 
     world.to_epoch(world.epoch() + 128)  # pay has matured
     for node, operator in enumerate(world.operators, start=1):
         before = world.payment.balanceOf(operator)
         world.market.withdraw(node, sender=world.keys[node - 1])
-        assert world.payment.balanceOf(operator) - before == PRICE * (TASKS if node != 3 else TASKS - SHARD_SIZE)
+        earned = {1: PRICE * TASKS + settled.event.fee, 2: PRICE * TASKS, 3: PRICE * (TASKS - SHARD_SIZE)}
+        assert world.payment.balanceOf(operator) - before == earned[node]
     assert world.payment.balanceOf(world.market) == 0
 
 
