@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {CommitLedger} from "../../contracts/CommitLedger.sol";
+import {JobMarket} from "../../contracts/JobMarket.sol";
+import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
+import {IClock} from "../../contracts/interfaces/IClock.sol";
+import {Scenes} from "./support/Scenes.sol";
+
+// every parameter: one under its least and one over its most are refused with both, the edges are accepted
+// ├── clock: EPOCH_BLOCKS, LEAD under the epoch, RING of at least 16 and within the 8,191 known hashes
+// ├── ledger: REVEAL_GRACE, UNREVEALED_BPS; the registry's clock
+// └── market: SETTLE_GRACE and REPORT_EPOCHS within a quarter of the ring, SETTLE_FEE_BPS, ABSENT_BPS;
+//     the shortest job must fit the ring; the registry's clock
+contract ConstructorsTest is Scenes {
+    function _expectBad(string memory name, uint256 min, uint256 max, uint256 actual) private {
+        vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, min, max, actual));
+    }
+
+    function _registry(uint32 epochBlocks, uint32 ring, uint32 lead) private returns (NodeRegistry) {
+        return new NodeRegistry(address(authority), address(stakeToken), epochBlocks, ring, lead);
+    }
+
+    function _deploy(NodeRegistry registry_, JobMarket.Params memory params) private returns (JobMarket) {
+        return new JobMarket(address(authority), registry_, ledger, address(payToken), address(0), params);
+    }
+
+    function test_constructor__clock__relationsAtTheirEdges() public {
+        _expectBad("EPOCH_BLOCKS", 3, 3_600, 2);
+        _registry(2, 16, 1);
+        _expectBad("EPOCH_BLOCKS", 3, 3_600, 3_601);
+        _registry(3_601, 16, 1);
+        assertEq(_registry(3, 16, 1).EPOCH_BLOCKS(), 3, "shortest epoch");
+        _expectBad("LEAD", 1, 9, 0);
+        _registry(10, 128, 0);
+        _expectBad("LEAD", 1, 9, 10);
+        _registry(10, 128, 10);
+        assertEq(_registry(10, 128, 9).LEAD(), 9, "longest lead");
+        _expectBad("RING", 16, 818, 15);
+        _registry(10, 15, 4);
+        _expectBad("RING", 16, 818, 819);
+        _registry(10, 819, 4);
+        NodeRegistry longest = _registry(10, 818, 4);
+        assertEq(longest.RING(), 818, "longest ring");
+        assertLe((uint256(longest.RING()) + 1) * longest.EPOCH_BLOCKS(), 8_191, "every seed can be proven");
+        assertEq(longest.UNBONDING(), 2 * 818, "unbonding is two rings");
+        // The longest epoch that a ring of 16 still fits.
+        assertEq(_registry(481, 16, 4).RING(), 16, "8191 / 481 - 1");
+        _expectBad("RING", 16, 15, 16);
+        _registry(482, 16, 4);
+    }
+
+    function test_constructor__ledger__relationsAtTheirEdges() public {
+        _expectBad("REVEAL_GRACE", 2, 15, 1);
+        new CommitLedger(registry, 1, 1_000);
+        _expectBad("REVEAL_GRACE", 2, 15, 16);
+        new CommitLedger(registry, 16, 1_000);
+        _expectBad("UNREVEALED_BPS", 1, 10_000, 0);
+        new CommitLedger(registry, 8, 0);
+        _expectBad("UNREVEALED_BPS", 1, 10_000, 10_001);
+        new CommitLedger(registry, 8, 10_001);
+        CommitLedger least = new CommitLedger(registry, 2, 1);
+        CommitLedger most = new CommitLedger(registry, 15, 10_000);
+        assertEq(uint256(least.REVEAL_GRACE()) << 16 | least.UNREVEALED_BPS(), 2 << 16 | 1, "least");
+        assertEq(uint256(most.REVEAL_GRACE()) << 16 | most.UNREVEALED_BPS(), 15 << 16 | 10_000, "most");
+        assertEq(uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");
+    }
+
+    function test_constructor__market__relationsAtTheirEdges() public {
+        JobMarket.Params memory p = _params();
+        p.settleGrace = 0;
+        _expectBad("SETTLE_GRACE", 1, 32, 0);
+        _deploy(registry, p);
+        p.settleGrace = 33;
+        _expectBad("SETTLE_GRACE", 1, 32, 33);
+        _deploy(registry, p);
+        p = _params();
+        p.reportEpochs = 0;
+        _expectBad("REPORT_EPOCHS", 1, 32, 0);
+        _deploy(registry, p);
+        p.reportEpochs = 33;
+        _expectBad("REPORT_EPOCHS", 1, 32, 33);
+        _deploy(registry, p);
+        p = _params();
+        p.settleFeeBps = 1_001;
+        _expectBad("SETTLE_FEE_BPS", 0, 1_000, 1_001);
+        _deploy(registry, p);
+        p = _params();
+        p.absentBps = 0;
+        _expectBad("ABSENT_BPS", 1, 1_000, 0);
+        _deploy(registry, p);
+        p.absentBps = 1_001;
+        _expectBad("ABSENT_BPS", 1, 1_000, 1_001);
+        _deploy(registry, p);
+    }
+
+    function test_constructor__market__edgesAreAccepted() public {
+        JobMarket most = _deploy(registry, JobMarket.Params(32, 27, 1_000, 1_000));
+        assertEq(most.SETTLE_GRACE(), 32, "grace");
+        assertEq(most.SETTLE_FEE_BPS(), 1_000, "fee");
+        assertEq(most.ABSENT_BPS(), 1_000, "absent");
+        JobMarket least = _deploy(registry, JobMarket.Params(1, 1, 0, 1));
+        assertEq(least.REPORT_EPOCHS(), 1, "report");
+        assertEq(least.SETTLE_FEE_BPS(), 0, "no fee");
+        assertEq(uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");
+        assertEq(address(least.registry()), address(registry), "registry");
+        assertEq(address(least.ledger()), address(ledger), "ledger");
+        assertEq(least.paymentToken(), address(payToken), "token");
+        assertEq(least.court(), address(0), "no court");
+    }
+
+    function test_constructor__shortestJobAgainstRing__mustFit() public {
+        // One attempt of one epoch: 1 * (3 + 1 + 2) + 2 * grace + report, plus one, within the ring.
+        NodeRegistry small = _registry(10, 16, 4);
+        _expectBad("RING", 6 + 8 + 2 + 1, type(uint32).max, 16);
+        _deploy(small, JobMarket.Params(4, 2, 100, 10));
+        assertEq(_deploy(small, JobMarket.Params(4, 1, 100, 10)).RING(), 16, "exactly");
+    }
+}
