@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {CommitLedger} from "../../contracts/CommitLedger.sol";
 import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
-import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
 import {
@@ -20,17 +18,6 @@ import {
 } from "../../contracts/mocks/HostileTokens.sol";
 import {Base} from "./support/Base.sol";
 
-// wire
-// ├── no role: AccessManagedUnauthorized(caller)
-// ├── ledger or market zero: NotWired
-// ├── wired before: AlreadyWired
-// └── else: those three may slash, for ever
-// createPool, tunePool
-// ├── no role: AccessManagedUnauthorized(caller)
-// ├── id in use: PoolExists(pool); id unknown to tune: UnknownPool(pool)
-// ├── a term out of range: BadParameter(name, min, max, actual)
-// ├── tune with another seat stake: SeatStakeFixed(expected, actual)
-// └── else: the terms
 // register
 // ├── registry not wired: NotWired
 // ├── consent
@@ -43,21 +30,11 @@ import {Base} from "./support/Base.sol";
 // ├── stake token: too little allowed or held; moves less, more or nothing: WrongTransfer; false: SafeERC20's error;
 // │   calls back: WrongTransfer; returns nothing: works
 // └── else: a node with seats from the counted epoch on, its stake pulled, its key bound
-// replaceKey
-// ├── not the operator, the key included: NotOperator(node, expected, actual); unknown: UnknownNode(node)
-// ├── consent as above
-// └── else: the old key is dead at once
-// announce
-// ├── neither operator nor key: NotOperatorOrKey(node, caller)
-// └── else: the event
 contract RegisterTest is Base {
     event NodeRegistered(NodeId indexed node, address indexed operator, PoolId indexed pool, address key);
     event NodeAnnounced(NodeId indexed node, string endpoint, bytes32 metadata);
-    event KeyReplaced(NodeId indexed node, address indexed oldKey, address indexed newKey);
     event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
     event StakeAdded(NodeId indexed node, uint96 amount);
-    event PoolTuned(PoolId indexed pool, INodeRegistry.PoolTerms terms);
-    event Wired(address indexed ledger, address indexed market, address indexed court);
 
     uint256 internal constant SECRET = 0xC0FFEE;
     address internal key = vm.addr(SECRET);
@@ -78,120 +55,8 @@ contract RegisterTest is Base {
         return _consent(SECRET, operator, block.timestamp);
     }
 
-    // --- wire -----------------------------------------------------------------------------------------------------
-
     function _fresh() private returns (NodeRegistry) {
         return new NodeRegistry(address(authority), address(stakeToken), 10, 128, 4);
-    }
-
-    function test_wire__noRole__reverts() public {
-        NodeRegistry fresh = _fresh();
-        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));
-        vm.prank(stranger);
-        fresh.wire(address(1), address(2), address(3));
-    }
-
-    function test_wire__zeroLedgerOrMarket__reverts() public {
-        NodeRegistry fresh = _fresh();
-        vm.startPrank(owner);
-        vm.expectRevert(INodeRegistry.NotWired.selector);
-        fresh.wire(address(0), address(2), address(3));
-        vm.expectRevert(INodeRegistry.NotWired.selector);
-        fresh.wire(address(1), address(0), address(3));
-        vm.stopPrank();
-    }
-
-    function test_wire__once__isSealed() public {
-        NodeRegistry fresh = _fresh();
-        vm.startPrank(owner);
-        vm.expectEmit(address(fresh));
-        emit Wired(address(1), address(2), address(3));
-        fresh.wire(address(1), address(2), address(3));
-        vm.expectRevert(INodeRegistry.AlreadyWired.selector);
-        fresh.wire(address(4), address(5), address(6));
-        vm.stopPrank();
-        for (uint160 i; i < 7; ++i) {
-            assertEq(fresh.maySlash(address(i)), i > 0 && i < 4, "who may slash");
-        }
-    }
-
-    function test_wire__noCourt__leavesZeroWithoutPower() public view {
-        assertEq(registry.court(), address(0), "no court");
-        assertFalse(registry.maySlash(address(0)), "zero may not slash");
-    }
-
-    // --- pools ----------------------------------------------------------------------------------------------------
-
-    function test_createPool__noRole__reverts() public {
-        INodeRegistry.PoolTerms memory terms = _terms();
-        bytes memory reason = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, operator);
-        vm.startPrank(operator);
-        vm.expectRevert(reason);
-        registry.createPool(_pool(2), terms);
-        vm.expectRevert(reason);
-        registry.tunePool(pool, terms);
-        vm.stopPrank();
-    }
-
-    function test_createPool__idInUse__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.PoolExists.selector, pool));
-        vm.prank(owner);
-        registry.createPool(pool, _terms());
-    }
-
-    function _expectBad(INodeRegistry.PoolTerms memory terms, string memory name, uint256 max, uint256 actual) private {
-        vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, 1, max, actual));
-        vm.prank(owner);
-        registry.createPool(_pool(2), terms);
-    }
-
-    function test_createPool__termOutOfRange__reverts() public {
-        INodeRegistry.PoolTerms memory terms = _terms();
-        terms.seatStake = 0;
-        _expectBad(terms, "seatStake", type(uint96).max / 8, 0);
-        terms.seatStake = type(uint96).max / 8 + 1;
-        _expectBad(terms, "seatStake", type(uint96).max / 8, terms.seatStake);
-        terms = _terms();
-        terms.maxSeatsPerNode = 0;
-        _expectBad(terms, "maxSeatsPerNode", 8, 0);
-        terms.maxSeatsPerNode = 9;
-        _expectBad(terms, "maxSeatsPerNode", 8, 9);
-        terms = _terms();
-        terms.maxShardPay = 0;
-        _expectBad(terms, "maxShardPay", type(uint88).max, 0);
-        terms.maxShardPay = uint96(type(uint88).max) + 1;
-        _expectBad(terms, "maxShardPay", type(uint88).max, terms.maxShardPay);
-    }
-
-    function test_tunePool__unknown__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownPool.selector, _pool(7)));
-        vm.prank(owner);
-        registry.tunePool(_pool(7), _terms());
-    }
-
-    function test_tunePool__anotherSeatStake__reverts() public {
-        INodeRegistry.PoolTerms memory terms = _terms();
-        ++terms.seatStake;
-        vm.expectRevert(
-            abi.encodeWithSelector(INodeRegistry.SeatStakeFixed.selector, terms.seatStake - 1, terms.seatStake)
-        );
-        vm.prank(owner);
-        registry.tunePool(pool, terms);
-    }
-
-    function test_tunePool__newTerms__areThePools() public {
-        INodeRegistry.PoolTerms memory terms = _terms();
-        (terms.floor, terms.maxShardPay, terms.maxSeatsPerNode, terms.open) = (9, 10, 2, false);
-        vm.expectEmit(address(registry));
-        emit PoolTuned(pool, terms);
-        vm.prank(owner);
-        registry.tunePool(pool, terms);
-        assertEq(abi.encode(registry.poolView(pool).terms), abi.encode(terms), "terms");
-    }
-
-    function test_poolView__unknown__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownPool.selector, _pool(7)));
-        registry.poolView(_pool(7));
     }
 
     // --- register -------------------------------------------------------------------------------------------------
@@ -442,93 +307,5 @@ contract RegisterTest is Base {
         assertFalse(token.succeeded(), "second withdrawal");
         assertTrue(bytes4(token.answer()) == INodeRegistry.NothingToWithdraw.selector, "its reason");
         assertEq(token.balanceOf(operator), 1e30, "paid once");
-    }
-
-    // --- keys -----------------------------------------------------------------------------------------------------
-
-    function _replace(address caller, NodeId node, uint256 secret) private {
-        bytes memory consent = _consent(secret, caller, block.timestamp);
-        vm.prank(caller);
-        registry.replaceKey(node, vm.addr(secret), block.timestamp, consent);
-    }
-
-    function test_replaceKey__operator__killsTheOldKeyAtOnce() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        vm.expectEmit(address(registry));
-        emit KeyReplaced(node, key, vm.addr(0xF00D));
-        _replace(operator, node, 0xF00D);
-        assertEq(ledger.nodeOf(key), _node(0), "old");
-        assertEq(ledger.nodeOf(vm.addr(0xF00D)), node, "new");
-        assertEq(registry.nodeView(node).key, vm.addr(0xF00D), "view");
-    }
-
-    function test_replaceKey__notTheOperator__reverts() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        address[3] memory callers = [rival, key, owner];
-        for (uint256 i; i < callers.length; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotOperator.selector, node, operator, callers[i]));
-            vm.prank(callers[i]);
-            registry.replaceKey(node, vm.addr(0xF00D), block.timestamp, "");
-        }
-    }
-
-    function test_replaceKey__unknownNode__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(4)));
-        registry.replaceKey(_node(4), key, block.timestamp, "");
-    }
-
-    function test_replaceKey__keyOfAnotherNode__reverts() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        NodeId other = _register(operator, 1);
-        bytes memory consent = _consent(secretOf[other], operator, block.timestamp);
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.KeyInUse.selector, keyOf[other], other));
-        vm.prank(operator);
-        registry.replaceKey(node, keyOf[other], block.timestamp, consent);
-    }
-
-    function test_replaceKey__itsOwnKeyOrAnOldOne__isBoundAgain() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        _replace(operator, node, SECRET);
-        assertEq(ledger.nodeOf(key), node, "same");
-        _replace(operator, node, 0xF00D);
-        _replace(operator, node, SECRET);
-        assertEq(ledger.nodeOf(key), node, "again");
-        assertEq(ledger.nodeOf(vm.addr(0xF00D)), _node(0), "dead");
-    }
-
-    function test_replaceKey__late__reverts() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ConsentExpired.selector, 5, block.timestamp));
-        vm.prank(operator);
-        registry.replaceKey(node, vm.addr(0xF00D), 5, "");
-    }
-
-    // --- announce -------------------------------------------------------------------------------------------------
-
-    function test_announce__operatorOrKey__emits() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        address[2] memory callers = [operator, key];
-        for (uint256 i; i < callers.length; ++i) {
-            vm.expectEmit(address(registry));
-            emit NodeAnnounced(node, "http://b.example", "other");
-            vm.prank(callers[i]);
-            registry.announce(node, "http://b.example", "other");
-        }
-    }
-
-    function test_announce__anotherCaller__reverts() public {
-        NodeId node = _try(1, block.timestamp, _good());
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotOperatorOrKey.selector, node, rival));
-        vm.prank(rival);
-        registry.announce(node, "", bytes32(0));
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
-        registry.announce(_node(9), "", bytes32(0));
-    }
-
-    function test_nodeView__unknown__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
-        registry.nodeView(_node(9));
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
-        registry.operatorOf(_node(9));
     }
 }
