@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
 import {NodeId} from "./interfaces/Types.sol";
 import {ICommitLedger} from "./interfaces/ICommitLedger.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {Asks} from "./libraries/Asks.sol";
+import {Headers} from "./libraries/Headers.sol";
 import {Trees} from "./libraries/Trees.sol";
+import {Words} from "./libraries/Words.sol";
 import {Clock} from "./Clock.sol";
 
 /// @title CommitLedger
@@ -52,15 +54,14 @@ contract CommitLedger is ICommitLedger, Clock {
 
     /// @inheritdoc ICommitLedger
     function recordSeed(bytes calldata header) external returns (uint32 epoch, bytes32 seed) {
-        bytes memory rlp = header;
-        if (!BlockHeader.verifyBlockHeader(rlp)) revert BadHeader();
-        uint256 number = BlockHeader.getNumber(rlp);
+        (bool known, uint256 number, bytes32 prevRandao) = Headers.proven(header);
+        if (!known) revert BadHeader();
         if (number % EPOCH_BLOCKS != 1) revert NotASeedBlock(number);
         epoch = uint32(number / EPOCH_BLOCKS);
         Seed storage slot = _seeds[epoch % RING];
         if (slot.epoch == epoch) revert SeedKnown(epoch);
         if (slot.epoch > epoch) revert SeedOverwritten(epoch, slot.epoch);
-        seed = keccak256(abi.encode(uint256(epoch), BlockHeader.getPrevRandao(rlp)));
+        seed = keccak256(abi.encode(uint256(epoch), prevRandao));
         (slot.value, slot.epoch) = (seed, epoch);
         emit SeedRecorded(epoch, seed);
     }
@@ -121,30 +122,37 @@ contract CommitLedger is ICommitLedger, Clock {
 
     function _seal(NodeId node, uint32 epoch, bytes27 digest) private {
         _lanes[node][epoch % RING] = uint256(epoch) << 224 | uint216(digest);
-        emit Committed(node, epoch);
     }
 
     function _open(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest) private {
-        bytes32 root = Trees.batchRoot(_leafHashes(leaves));
+        (uint256 hashes, uint256 count) = _leafHashes(leaves);
+        bytes32 root = Trees.batchRoot(hashes, count);
         uint256 delay = _epoch() - epoch;
         _lanes[node][epoch % RING] = uint256(epoch) << 224 | delay << 216 | uint216(bytes27(root));
         emit Revealed(node, epoch, leaves, manifest);
     }
 
     /// @dev Checks that the leaves ascend strictly by (job, shard), so that nobody sells two answers to one question.
-    function _leafHashes(bytes calldata leaves) private pure returns (bytes32[] memory hashes) {
-        uint256 count = leaves.length / Trees.LEAF_BYTES;
+    function _leafHashes(bytes calldata leaves) private pure returns (uint256 hashes, uint256 count) {
+        count = leaves.length / Trees.LEAF_BYTES;
         if (count * Trees.LEAF_BYTES != leaves.length) revert BadLeaves(leaves.length);
         if (count > MAX_LEAVES) revert TooManyLeaves(MAX_LEAVES, count);
-        hashes = new bytes32[](count);
+        hashes = Words.room(count);
         uint256 next; // lowest key allowed
         unchecked {
             for (uint256 i; i < count; ++i) {
-                uint256 offset = i * Trees.LEAF_BYTES;
-                uint256 key = uint96(bytes12(leaves[offset:]));
+                uint256 key;
+                uint256 hash;
+                // The count was made from the length: every leaf lies inside.
+                assembly ("memory-safe") {
+                    let leaf := add(leaves.offset, mul(i, 44))
+                    key := shr(160, calldataload(leaf))
+                    calldatacopy(0x00, leaf, 44)
+                    hash := keccak256(0x00, 44)
+                }
                 if (key < next) revert LeavesNotAscending(i);
                 next = key + 1;
-                hashes[i] = Trees.batchLeaf(key, bytes32(leaves[offset + 12:]));
+                Words.set(hashes, i, hash);
             }
         }
     }
@@ -187,15 +195,19 @@ contract CommitLedger is ICommitLedger, Clock {
     // --- views ----------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ICommitLedger
-    function lanes(bytes calldata pairs) external view returns (uint256[] memory words) {
+    function lanes(bytes calldata pairs) external view returns (uint256[] memory) {
         uint256 count = pairs.length >> 3;
-        words = new uint256[](count);
+        uint256[] memory words = Asks.room(count);
         unchecked {
             for (uint256 i; i < count; ++i) {
-                uint256 pair = uint64(bytes8(pairs[i << 3:]));
-                words[i] = _lanes[NodeId.wrap(uint32(pair >> 32))][uint32(pair) % RING];
+                uint256 pair;
+                assembly ("memory-safe") {
+                    pair := shr(192, calldataload(add(pairs.offset, shl(3, i))))
+                }
+                Words.set(Words.begin(words), i, _lanes[NodeId.wrap(uint32(pair >> 32))][uint32(pair) % RING]);
             }
         }
+        Asks.answerWith(words);
     }
 
     /// @inheritdoc ICommitLedger

@@ -11,9 +11,11 @@ import {Epochs} from "./libraries/Epochs.sol";
 import {JobWord} from "./libraries/JobWord.sol";
 import {Sortition} from "./libraries/Sortition.sol";
 import {Trees} from "./libraries/Trees.sol";
+import {Words} from "./libraries/Words.sol";
 import {Clock} from "./Clock.sol";
 import {Earnings} from "./market/Earnings.sol";
 import {JobBook} from "./market/JobBook.sol";
+import {Openings} from "./market/Openings.sol";
 import {Settling} from "./market/Settling.sol";
 
 /// @title JobMarket
@@ -114,15 +116,15 @@ contract JobMarket is Settling {
 
     /// @dev The node's batch of that epoch, opened in time, must hold this very answer: one lane, one entry.
     function _requireMatch(uint256 pair, uint256 key, bytes32 resultRoot, bytes calldata opening) private view {
-        Tally memory t;
-        t.words = ledger.lanes(abi.encodePacked(uint64(pair)));
-        t.pairs = new uint256[](1);
-        t.pairs[0] = pair;
-        t.shown = new uint256[](1);
-        bytes32[] memory hashes = new bytes32[](1);
-        hashes[0] = Trees.batchLeaf(key, resultRoot);
-        _checkOpenings(t, opening, hashes);
-        if (t.shown[0] == 0) revert MalformedCall("opening", 0);
+        uint256 hashes = Words.room(1);
+        Words.set(hashes, 0, uint256(Trees.batchLeaf(key, resultRoot)));
+        bytes memory packed = abi.encodePacked(uint64(pair));
+        uint256 lane = Words.room(Openings.LANE_WORDS);
+        Words.set(lane, Openings.PAIR, pair);
+        Words.set(lane, Openings.WORD, ledger.lanes(packed)[0]);
+        Words.set(lane, Openings.SHOWN, 0);
+        Openings.check(lane, 1, hashes, 1, opening);
+        if (Words.get(lane, Openings.SHOWN) == 0) revert MalformedCall("opening", 0);
     }
 
     // --- verify ---------------------------------------------------------------------------------------------------

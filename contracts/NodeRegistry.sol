@@ -325,6 +325,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
             if (n.seats != 0) _shrink(node, n, n.seats);
             return;
         }
+        if (_pauses[node] == 0) _flagSeats(n.pool, node);
         _pauses[node] = next;
         if (n.seats != 0) --_pools[n.pool].nodes;
         emit NodePaused(node, uint32(from));

@@ -13,7 +13,6 @@ import {NodeId} from "./Types.sol";
 /// Not promised: that an opened batch is right, or that its result bytes can be had.
 interface ICommitLedger {
     event SeedRecorded(uint32 indexed epoch, bytes32 seed);
-    event Committed(NodeId indexed node, uint32 epoch);
     /// @param leaves 44 bytes each: job 8, shard 4, result root 32
     /// @param manifest sha256 of the batch manifest, which says where the result bytes are
     event Revealed(NodeId indexed node, uint32 indexed epoch, bytes leaves, bytes32 manifest);

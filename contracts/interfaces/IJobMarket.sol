@@ -86,20 +86,16 @@ interface IJobMarket {
         uint32 byteLength;
     }
 
+    /// @param word the job as stored, see JobWord; its escrow is `quoteEscrow` of its numbers
     event JobPosted(
-        JobId indexed job,
-        address indexed requester,
-        bytes32 manifest,
-        uint256 word,
-        uint32 units,
-        uint64 unitPrice,
-        uint256 escrow
+        JobId indexed job, address indexed requester, bytes32 manifest, uint256 word, uint32 units, uint64 unitPrice
     );
     event EndpointAnnounced(address indexed requester, string endpoint);
     event JobCancelled(JobId indexed job, uint32 tasksLeft, uint256 refund);
     event JobClosed(JobId indexed job, uint256 refund);
+    /// @param payee node that earned the settle fee, 0 when the sender did
     /// @param leaves 47 bytes each: job 8, shard 4, attempt 1, paid slots 2, result root 32
-    event Settled(bytes32 indexed root, uint32 indexed epoch, address indexed payee, uint256 fee, bytes leaves);
+    event Settled(bytes32 indexed root, uint32 indexed epoch, NodeId indexed payee, uint256 fee, bytes leaves);
     event Claimed(JobId indexed job, uint32 indexed shard, NodeId indexed node, uint8 slot, uint256 amount);
     event AbsentReported(JobId indexed job, uint32 indexed shard, NodeId indexed node, address reporter);
     event EarningsWithdrawn(NodeId indexed node, address indexed operator, uint256 amount);
@@ -165,9 +161,9 @@ interface IJobMarket {
     /// @param openings per opened lane: lane index 1, batch size 2, first position 2, segments 2, then the segments
     /// (entry 2, length 2: the leaves of that many entries; entry 0xffff: that many foreign leaf hashes of 32 follow),
     /// then proof length 1 and that many hashes of 32
-    /// @param payee who earns the settle fee
+    /// @param payee node that earns the settle fee with its pay; 0: the sender earns it
     /// @return settled number of shards settled by this call
-    function settle(bytes calldata entries, bytes calldata lanes, bytes calldata openings, address payee)
+    function settle(bytes calldata entries, bytes calldata lanes, bytes calldata openings, NodeId payee)
         external
         returns (uint256 settled);
 

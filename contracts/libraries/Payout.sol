@@ -17,19 +17,36 @@ library Payout {
         pure
         returns (uint256)
     {
-        uint256 gross = tasks * committee * taskPrice;
-        return gross + share(gross, settleFeeBps) + share(gross, protocolFeeBps);
+        unchecked {
+            // At most 2^32 * 15 * 2^96: nothing overflows.
+            uint256 gross = tasks * committee * taskPrice;
+            return gross + share(gross, settleFeeBps) + share(gross, protocolFeeBps);
+        }
     }
 
-    /// @notice `bps` of `amount`, rounded down.
+    /// @notice `bps` of `amount`, rounded down. Amounts are sums of uint88 and uint96: they stay below 2^240.
     function share(uint256 amount, uint256 bps) internal pure returns (uint256) {
-        return amount * bps / BPS;
+        unchecked {
+            return amount * bps / BPS;
+        }
     }
 
     /// @notice What a fault costs: `bps` of `stake`, rounded up, and the reporter's part of it, rounded down.
     function penalty(uint256 stake, uint256 bps) internal pure returns (uint256 amount, uint256 reward) {
         amount = Math.ceilDiv(stake * bps, BPS);
         reward = share(amount, REPORTER_BPS);
+    }
+
+    // --- balances: kept one above their value once they were used -------------------------------------------------
+
+    /// @notice A balance after a deposit. Emptying one leaves a 1, so that the next deposit updates a slot and never
+    /// makes a new one: new slots are what coming gas prices make dear.
+    function deposit(uint256 stored, uint256 amount) internal pure returns (uint256) {
+        return (stored == 0 ? 1 : stored) + amount;
+    }
+
+    function balance(uint256 stored) internal pure returns (uint256) {
+        return stored == 0 ? 0 : stored - 1;
     }
 
     // --- pay matures: one word a node, `index << 224 | current << 112 | previous` ---------------------------------

@@ -11,10 +11,16 @@ library Sortition {
     uint256 internal constant MAX_PROBES = 64;
     uint256 internal constant MAX_COMMITTEE = 15;
 
+    /// @dev One in each 32-bit lane, and each lane's top bit.
+    uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
+    uint256 private constant TOPS = 0x8000000080000000800000008000000080000000800000008000000080000000;
+
     /// @param size slots wanted, at most `MAX_COMMITTEE`
     /// @param seats length of the seat list as of the drawn epoch
-    /// @param context handed to `nodeAt` unchanged
-    /// @param nodeAt node that holds a seat and may be drawn, or 0
+    /// @param list handed to `nodeAt` unchanged
+    /// @param epoch handed to `nodeAt` unchanged
+    /// @param nodeAt node whose seat at an index is valid in the epoch, or 0; bit 32 says that `serves` must be asked
+    /// @param serves whether a node is not paused in the epoch
     /// @return low slots 0–7 as uint32 from the left
     /// @return high slots 8–14 likewise
     function draw(
@@ -23,20 +29,30 @@ library Sortition {
         uint256 shard,
         uint256 size,
         uint256 seats,
-        uint256 context,
-        function(uint256, uint256) view returns (uint256) nodeAt
+        uint256 list,
+        uint256 epoch,
+        function(uint256, uint256, uint256) view returns (uint256) nodeAt,
+        function(uint256, uint256) view returns (bool) serves
     ) internal view returns (uint256 low, uint256 high) {
         if (seats == 0) return (0, 0);
-        bytes32 start = keccak256(abi.encode(seed, jobId, shard));
+        bytes32 start;
+        assembly ("memory-safe") {
+            let free := mload(0x40) // not allocated: read once and left
+            mstore(free, seed)
+            mstore(add(free, 32), jobId)
+            mstore(add(free, 64), shard)
+            start := keccak256(free, 96)
+        }
         uint256 found;
         uint256 word;
         unchecked {
             for (uint256 probe; probe < MAX_PROBES && found < size; ++probe) {
-                uint256 lane = probe & 7;
-                if (lane == 0) word = uint256(Hashes.efficientKeccak256(start, bytes32(probe >> 3)));
-                uint256 ticket = (word >> (224 - (lane << 5))) & type(uint32).max;
-                uint256 node = nodeAt(context, (ticket * seats) >> 32);
-                if (node == 0 || contains(low, high, found, node)) continue;
+                if (probe & 7 == 0) word = uint256(Hashes.efficientKeccak256(start, bytes32(probe >> 3)));
+                else word <<= 32;
+                uint256 seat = nodeAt(list, epoch, ((word >> 224) * seats) >> 32);
+                uint256 node = uint32(seat);
+                if (node == 0 || contains(low, node) || (found > 8 && contains(high, node))) continue;
+                if (seat >> 32 != 0 && !serves(node, epoch)) continue;
                 if (found < 8) low |= node << (224 - (found << 5));
                 else high |= node << (224 - ((found - 8) << 5));
                 ++found;
@@ -53,12 +69,12 @@ library Sortition {
         }
     }
 
-    function contains(uint256 low, uint256 high, uint256 found, uint256 node) internal pure returns (bool) {
+    /// @notice Whether one of the eight uint32 in `word` is `node`, which is not 0.
+    /// @dev A lane is zero exactly where the difference is; subtracting one then borrows into its top bit.
+    function contains(uint256 word, uint256 node) internal pure returns (bool) {
         unchecked {
-            for (uint256 i; i < found; ++i) {
-                if (slot(low, high, i) == node) return true;
-            }
+            uint256 difference = word ^ (node * ONES);
+            return (difference - ONES) & ~difference & TOPS != 0;
         }
-        return false;
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {Words} from "./Words.sol";
 
 /// @title The three trees: results, batches, settlements
 /// @dev Results and settlements are sorted-pair trees, an odd node moving up unchanged, so that OpenZeppelin's
@@ -42,24 +43,54 @@ library Trees {
     function settlementLeaf(uint256 job, uint256 shard, uint256 attempt, uint256 paidSlots, bytes32 resultRoot)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32 hash)
     {
-        return _twice(keccak256(abi.encode(job, shard, attempt, paidSlots, resultRoot)));
+        assembly ("memory-safe") {
+            let free := mload(0x40) // not allocated: read once and left
+            mstore(free, job)
+            mstore(add(free, 32), shard)
+            mstore(add(free, 64), attempt)
+            mstore(add(free, 96), paidSlots)
+            mstore(add(free, 128), resultRoot)
+            mstore(0x00, keccak256(free, 160))
+            hash := keccak256(0x00, 32)
+        }
     }
 
-    /// @notice Root of a sorted-pair tree over the first `count` leaves, which are used as scratch space.
+    /// @notice Root of a sorted-pair tree over the first `count` leaves, at least one, which are used as scratch space.
     function sortedRoot(bytes32[] memory leaves, uint256 count) internal pure returns (bytes32) {
-        unchecked {
-            while (count > 1) {
-                uint256 half = count >> 1;
-                for (uint256 i; i < half; ++i) {
-                    leaves[i] = Hashes.commutativeKeccak256(leaves[i << 1], leaves[(i << 1) + 1]);
+        return sortedRoot(Words.begin(leaves), count);
+    }
+
+    /// @notice The same over `count` words of memory from `begin` on.
+    function sortedRoot(uint256 begin, uint256 count) internal pure returns (bytes32 root) {
+        assembly ("memory-safe") {
+            for {} gt(count, 1) {} {
+                let half := shr(1, count)
+                for { let i := 0 } lt(i, half) { i := add(i, 1) } {
+                    let pair := add(begin, shl(6, i))
+                    let left := mload(pair)
+                    let right := mload(add(pair, 32))
+                    switch lt(right, left)
+                    case 0 {
+                        mstore(0x00, left)
+                        mstore(0x20, right)
+                    }
+                    default {
+                        mstore(0x00, right)
+                        mstore(0x20, left)
+                    }
+                    mstore(add(begin, shl(5, i)), keccak256(0x00, 0x40))
                 }
-                if (count & 1 == 1) leaves[half++] = leaves[count - 1];
-                count = half;
+                // An odd node moves up unchanged.
+                if and(count, 1) {
+                    mstore(add(begin, shl(5, half)), mload(add(begin, shl(5, sub(count, 1)))))
+                    half := add(half, 1)
+                }
+                count := half
             }
+            root := mload(begin)
         }
-        return leaves[0];
     }
 
     /// @notice Hash of one packed batch leaf: job 8, shard 4, result root 32.
@@ -71,12 +102,27 @@ library Trees {
         }
     }
 
-    /// @notice Root of a whole batch, of the empty one if it has no leaves. The leaves are used as scratch space.
+    /// @notice Root of a whole batch; of the empty one if it has no leaves.
     function batchRoot(bytes32[] memory leaves) internal pure returns (bytes32) {
-        uint256 n = leaves.length;
+        return batchRoot(Words.begin(leaves), leaves.length);
+    }
+
+    /// @notice The same over `n` words of memory from `begin` on, which stay as they are.
+    function batchRoot(uint256 begin, uint256 n) internal pure returns (bytes32 root) {
         if (n == 0) return keccak256("");
-        bytes32[] memory none;
-        return rangeRoot(n, 0, leaves, none);
+        assembly ("memory-safe") {
+            root := mload(begin)
+            if gt(n, 1) {
+                // The heap, in memory that is not kept: leaves in its upper half, node `p` made from its neighbours
+                // `2p` and `2p + 1`, downwards to 1.
+                let heap := mload(0x40)
+                mcopy(add(heap, shl(5, n)), begin, shl(5, n))
+                for { let p := sub(n, 1) } p { p := sub(p, 1) } {
+                    mstore(add(heap, shl(5, p)), keccak256(add(heap, shl(6, p)), 64))
+                }
+                root := mload(add(heap, 32))
+            }
+        }
     }
 
     /// @notice Root of a batch of `n` leaves from a contiguous range of them and the proof of the rest.

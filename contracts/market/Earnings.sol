@@ -22,8 +22,9 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
     address public immutable override paymentToken;
 
     mapping(NodeId node => uint256) private _maturing;
+    /// @dev Balances as in `Payout.deposit`.
     mapping(NodeId node => uint256) private _matured;
-    mapping(address account => uint256) internal _owed;
+    mapping(address account => uint256) private _owed;
 
     constructor(INodeRegistry registry_, address paymentToken_) {
         registry = registry_;
@@ -32,10 +33,9 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
 
     /// @inheritdoc IJobMarket
     function withdraw(NodeId node) external nonReentrant returns (uint256 amount) {
-        _credit(node, 0, 0);
-        amount = _matured[node];
+        amount = Payout.balance(_matured[node]) + _roll(node, 0);
         if (amount == 0) revert NothingToWithdraw();
-        _matured[node] = 0;
+        _matured[node] = Payout.deposit(0, 0);
         address operator = registry.operatorOf(node);
         emit EarningsWithdrawn(node, operator, amount);
         IERC20(paymentToken).safeTransfer(operator, amount);
@@ -43,9 +43,9 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
 
     /// @inheritdoc IJobMarket
     function collect(address account) external nonReentrant returns (uint256 amount) {
-        amount = _owed[account];
+        amount = Payout.balance(_owed[account]);
         if (amount == 0) revert NothingToWithdraw();
-        _owed[account] = 0;
+        _owed[account] = Payout.deposit(0, 0);
         emit Collected(account, amount);
         IERC20(paymentToken).safeTransfer(account, amount);
     }
@@ -53,24 +53,31 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
     /// @inheritdoc IJobMarket
     function earningsOf(NodeId node) external view returns (uint256 matured, uint256 maturing) {
         (uint256 word, uint256 rolled) = Payout.roll(_maturing[node], _bucket());
-        return (_matured[node] + rolled, Payout.maturing(word));
+        return (Payout.balance(_matured[node]) + rolled, Payout.maturing(word));
     }
 
     /// @inheritdoc IJobMarket
     function owedTo(address account) external view returns (uint256) {
-        return _owed[account];
+        return Payout.balance(_owed[account]);
     }
 
-    /// @dev Adds `atOnce` to what can be withdrawn and `later` to the current bucket, and rolls the buckets.
+    /// @dev Adds `atOnce` to what can be withdrawn and `later` to the current bucket.
     function _credit(NodeId node, uint256 atOnce, uint256 later) internal {
+        if (later != 0) atOnce += _roll(node, later);
+        if (atOnce != 0) _matured[node] = Payout.deposit(_matured[node], atOnce);
+    }
+
+    function _owe(address account, uint256 amount) internal {
+        if (amount != 0) _owed[account] = Payout.deposit(_owed[account], amount);
+    }
+
+    /// @dev Moves the node's word to the current bucket and adds to it; returns what has matured by that.
+    function _roll(NodeId node, uint256 later) private returns (uint256 matured) {
         uint256 word = _maturing[node];
-        if (word != 0 || later != 0) {
-            (uint256 rolled, uint256 matured) = Payout.roll(word, _bucket());
-            atOnce += matured;
-            uint256 next = Payout.credit(rolled, later);
-            if (next != word) _maturing[node] = next;
-        }
-        if (atOnce != 0) _matured[node] += atOnce;
+        if (word == 0 && later == 0) return 0;
+        uint256 rolled;
+        (rolled, matured) = Payout.roll(word, _bucket());
+        _maturing[node] = Payout.credit(rolled, later);
     }
 
     function _bucket() private view returns (uint256) {

@@ -101,7 +101,7 @@ abstract contract JobBook is Earnings, Pausable {
     function _post(JobSpec calldata spec) private nonReentrant whenNotPaused returns (JobId job) {
         uint256 word = _checkedWord(spec);
         uint256 amount = _quote(spec);
-        _within("escrow", 1, type(uint88).max, amount);
+        if (amount > type(uint88).max) _fail("escrow", 1, type(uint88).max, amount);
         uint64 id = ++jobCount;
         job = JobId.wrap(id);
         Job storage stored = _jobs[job];
@@ -111,7 +111,7 @@ abstract contract JobBook is Earnings, Pausable {
         }
         stored.word = word;
         (stored.requester, stored.held) = (msg.sender, uint88(amount));
-        emit JobPosted(job, msg.sender, spec.manifest, word, spec.units, spec.unitPrice, amount);
+        emit JobPosted(job, msg.sender, spec.manifest, word, spec.units, spec.unitPrice);
         _pull(amount);
     }
 
@@ -119,21 +119,30 @@ abstract contract JobBook is Earnings, Pausable {
     function _checkedWord(JobSpec calldata spec) private view returns (uint256) {
         if (spec.class != AnswerClass.EXACT) revert ClassNotSupported(spec.class);
         if (spec.appealEpochs != 0 && court == address(0)) revert NoCourt(spec.appealEpochs);
-        _within("tasks", 1, type(uint32).max, spec.tasks);
-        _within("shardSize", 1, type(uint24).max, spec.shardSize);
-        _within("committee", 1, Sortition.MAX_COMMITTEE, spec.committee);
-        _within("quorum", spec.committee / 2 + 1, spec.committee, spec.quorum);
-        _within("work", 1, MAX_WORK, spec.work);
-        _within("maxAttempts", 1, MAX_ATTEMPTS, spec.maxAttempts);
-        _within("units", 1, type(uint32).max, spec.units);
+        if (spec.tasks == 0) _fail("tasks", 1, type(uint32).max, 0);
+        if (spec.shardSize == 0) _fail("shardSize", 1, type(uint24).max, 0);
+        if (spec.committee == 0 || spec.committee > Sortition.MAX_COMMITTEE) {
+            _fail("committee", 1, Sortition.MAX_COMMITTEE, spec.committee);
+        }
+        if (spec.quorum <= spec.committee / 2 || spec.quorum > spec.committee) {
+            _fail("quorum", spec.committee / 2 + 1, spec.committee, spec.quorum);
+        }
+        if (spec.work == 0 || spec.work > MAX_WORK) _fail("work", 1, MAX_WORK, spec.work);
+        if (spec.maxAttempts == 0 || spec.maxAttempts > MAX_ATTEMPTS) {
+            _fail("maxAttempts", 1, MAX_ATTEMPTS, spec.maxAttempts);
+        }
+        if (spec.units == 0) _fail("units", 1, type(uint32).max, 0);
         uint256 life =
             Epochs.lifeOf(spec.maxAttempts, spec.work, SETTLE_GRACE, spec.appealEpochs, REPORT_EPOCHS);
         if (life >= RING) revert JobTooLong(RING - 1, life);
         uint256 price = uint256(spec.units) * spec.unitPrice;
-        _within("taskPrice", 1, type(uint88).max, price);
+        if (price == 0 || price > type(uint88).max) _fail("taskPrice", 1, type(uint88).max, price);
         uint256 pace = _checkedAgainstPool(spec, price);
-        uint256 shards = (uint256(spec.tasks) + spec.shardSize - 1) / spec.shardSize;
-        _within("epochs of shards", 1, MAX_SPREAD, (shards - 1) / pace + 1);
+        uint256 spread;
+        unchecked {
+            spread = (uint256(spec.tasks) - 1) / spec.shardSize / pace + 1;
+        }
+        if (spread > MAX_SPREAD) _fail("epochs of shards", 1, MAX_SPREAD, spread);
         uint256 postEpoch = _countingEpoch();
         return price << 168 | uint256(spec.tasks) << 136 | uint256(spec.shardSize) << 112 | postEpoch << 80
             | pace << 64 | uint256(PoolId.unwrap(spec.pool)) << 48 | uint256(spec.committee) << 40
@@ -151,7 +160,7 @@ abstract contract JobBook is Earnings, Pausable {
         if (pay > pool.terms.maxShardPay) revert ShardPayTooHigh(pool.terms.maxShardPay, pay);
         uint256 bound = 2 * uint256(pool.length) / spec.committee;
         if (bound > type(uint16).max) bound = type(uint16).max;
-        _within("pace", 0, bound, spec.pace);
+        if (spec.pace > bound) _fail("pace", 0, bound, spec.pace);
         return spec.pace == 0 ? bound : spec.pace;
     }
 
@@ -169,7 +178,7 @@ abstract contract JobBook is Earnings, Pausable {
         if (word.shards() > SHORT && kept <= SHORT) stored.settledBits = uint8(_settledBits[job][0]);
         stored.word = left;
         stored.held -= uint88(refund);
-        _owed[msg.sender] += refund;
+        _owe(msg.sender, refund);
         emit JobCancelled(job, uint32(left.tasks()), refund);
     }
 
@@ -181,7 +190,7 @@ abstract contract JobBook is Earnings, Pausable {
         refund = stored.held;
         if (refund == 0) revert AlreadyClosed(job);
         stored.held = 0;
-        _owed[stored.requester] += refund;
+        _owe(stored.requester, refund);
         emit JobClosed(job, refund);
     }
 
@@ -189,8 +198,8 @@ abstract contract JobBook is Earnings, Pausable {
 
     /// @inheritdoc IJobMarket
     function setProtocolFee(uint16 bps, address recipient) external restricted {
-        _within("protocolFeeBps", 0, MAX_PROTOCOL_FEE_BPS, bps);
-        _within("recipient", bps == 0 ? 0 : 1, type(uint160).max, uint160(recipient));
+        if (bps > MAX_PROTOCOL_FEE_BPS) _fail("protocolFeeBps", 0, MAX_PROTOCOL_FEE_BPS, bps);
+        if (bps != 0 && recipient == address(0)) _fail("recipient", 1, type(uint160).max, 0);
         (protocolFeeBps, feeRecipient) = (bps, recipient);
         emit ProtocolFeeSet(bps, recipient);
     }
@@ -263,7 +272,7 @@ abstract contract JobBook is Earnings, Pausable {
         );
     }
 
-    function _within(string memory field, uint256 min, uint256 max, uint256 actual) internal pure {
-        if (actual < min || actual > max) revert OutOfRange(field, min, max, actual);
+    function _fail(string memory field, uint256 min, uint256 max, uint256 actual) private pure {
+        revert OutOfRange(field, min, max, actual);
     }
 }

@@ -3,7 +3,9 @@ pragma solidity 0.8.37;
 
 import {NodeId, PoolId} from "../interfaces/Types.sol";
 import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
+import {Asks} from "../libraries/Asks.sol";
 import {Sortition} from "../libraries/Sortition.sol";
+import {Words} from "../libraries/Words.sol";
 import {Clock} from "../Clock.sol";
 import {Pauses} from "./Pauses.sol";
 
@@ -34,7 +36,8 @@ abstract contract SeatList is INodeRegistry, Clock {
     uint256 internal constant SEATS_LIMIT = 8;
 
     mapping(PoolId pool => Pool) internal _pools;
-    /// @dev Two entries to a word, the even one on the left: `node32 | since32 | until32 | spare32`.
+    /// @dev Two entries to a word, the even one on the left: `node32 | since32 | until32 | paused32`. The last says, when
+    /// not 0, that the node has been paused before and the draw must read its pauses: that saves a cold read a member.
     mapping(PoolId pool => uint256[1 << 31]) private _seats;
     /// @dev Length checkpoints: `epoch % RING => lengthBefore32 | previousGrownAt32`, linked backwards from `grownAt`.
     mapping(PoolId pool => uint256[1 << 16]) private _growth;
@@ -47,30 +50,55 @@ abstract contract SeatList is INodeRegistry, Clock {
     // --- the draw -------------------------------------------------------------------------------------------------
 
     /// @inheritdoc INodeRegistry
-    function committees(uint256[] calldata draws) external view returns (uint256[] memory slots) {
-        slots = new uint256[](draws.length & ~uint256(1));
-        uint256 context = type(uint256).max;
+    function committees(uint256[] calldata draws) external view returns (uint256[] memory) {
+        uint256 count = draws.length & ~uint256(1);
+        uint256[] memory slots = Asks.room(count);
+        uint256 begin = Words.begin(slots);
+        uint256 context = type(uint256).max; // epoch and pool of the draw before
         uint256 length;
+        uint256 list;
         unchecked {
-            for (uint256 i; i < slots.length; i += 2) {
-                uint256 packed = draws[i + 1];
+            for (uint256 i; i < count; i += 2) {
+                (uint256 seed, uint256 packed) = _drawAt(draws, i);
                 uint256 size = (packed >> 104) & type(uint8).max;
-                if (size == 0) continue;
+                if (size == 0) {
+                    Words.set(begin, i, 0);
+                    Words.set(begin, i + 1, 0);
+                    continue;
+                }
                 uint256 next = (packed >> 112) & type(uint48).max;
                 if (next != context) {
                     context = next;
-                    length = _lengthAt(PoolId.wrap(uint16(next)), next >> 16);
+                    PoolId pool = PoolId.wrap(uint16(next));
+                    length = _lengthAt(pool, next >> 16);
+                    uint256[1 << 31] storage seats = _seats[pool];
+                    assembly ("memory-safe") {
+                        list := seats.slot
+                    }
                 }
-                (slots[i], slots[i + 1]) = Sortition.draw(
-                    bytes32(draws[i]),
+                (uint256 low, uint256 high) = Sortition.draw(
+                    bytes32(seed),
                     packed >> 192,
                     (packed >> 160) & type(uint32).max,
                     size,
                     length,
-                    context,
-                    _drawable
+                    list,
+                    next >> 16,
+                    _seated,
+                    _serves
                 );
+                Words.set(begin, i, low);
+                Words.set(begin, i + 1, high);
             }
+        }
+        Asks.answerWith(slots);
+    }
+
+    function _drawAt(uint256[] calldata draws, uint256 i) private pure returns (uint256 seed, uint256 packed) {
+        assembly ("memory-safe") {
+            let from := add(draws.offset, shl(5, i))
+            seed := calldataload(from)
+            packed := calldataload(add(from, 32))
         }
     }
 
@@ -85,13 +113,20 @@ abstract contract SeatList is INodeRegistry, Clock {
         return (NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32));
     }
 
-    /// @dev Node of a seat that is valid and not paused in the context's epoch, or 0. Context: `epoch << 16 | pool`.
-    function _drawable(uint256 context, uint256 index) private view returns (uint256 node) {
-        uint256 entry = _seat(PoolId.wrap(uint16(context)), index);
-        uint256 epoch = context >> 16;
-        node = entry >> 96;
-        if (node == 0 || epoch < ((entry >> 64) & OPEN) || epoch >= ((entry >> 32) & OPEN)) return 0;
-        if (Pauses.isPaused(_pauses[NodeId.wrap(uint32(node))], epoch)) return 0;
+    /// @dev Node whose seat at `index` is valid in `epoch`, or 0, with bit 32 set if its pauses must be read. `list` is
+    /// where the pool's seats begin.
+    function _seated(uint256 list, uint256 epoch, uint256 index) private view returns (uint256 node) {
+        assembly ("memory-safe") {
+            // An even entry is the left half of its word; then since <= epoch < until.
+            let entry := shr(shl(7, iszero(and(index, 1))), sload(add(list, shr(1, index))))
+            let valid := gt(and(shr(32, entry), 0xffffffff), epoch)
+            valid := and(valid, iszero(gt(and(shr(64, entry), 0xffffffff), epoch)))
+            node := mul(valid, or(shl(32, and(entry, 1)), and(shr(96, entry), 0xffffffff)))
+        }
+    }
+
+    function _serves(uint256 node, uint256 epoch) private view returns (bool) {
+        return !Pauses.isPaused(_pauses[NodeId.wrap(uint32(node))], epoch);
     }
 
     /// @dev Walks the checkpoints back from the newest change to the length as of the end of `epoch - 1`.
@@ -178,8 +213,17 @@ abstract contract SeatList is INodeRegistry, Clock {
     }
 
     function _beginSeat(PoolId pool, NodeId node, uint256 index, uint256 since) private {
-        _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32);
+        uint256 paused = _pauses[node] == 0 ? 0 : 1;
+        _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32 | paused);
         emit SeatTaken(pool, node, uint32(index), uint32(since));
+    }
+
+    /// @dev With a node's first pause: its seats say from now on that its pauses must be read.
+    function _flagSeats(PoolId pool, NodeId node) internal {
+        for (uint256 held = _held[node]; held != 0; held >>= 32) {
+            uint256 index = (held & OPEN) - 1;
+            _setSeat(pool, index, _seat(pool, index) | 1);
+        }
     }
 
     function _endEntry(PoolId pool, NodeId node, uint256 index, uint256 until) private {
@@ -207,7 +251,7 @@ abstract contract SeatList is INodeRegistry, Clock {
         return until != OPEN && until + RING < counting;
     }
 
-    /// @dev `node32 | since32 | until32 | spare32` in the low 128 bits.
+    /// @dev `node32 | since32 | until32 | paused32` in the low 128 bits.
     function _seat(PoolId pool, uint256 index) private view returns (uint256) {
         unchecked {
             uint256 word = _seats[pool][index >> 1];

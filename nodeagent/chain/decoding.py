@@ -97,7 +97,6 @@ def _posted(log: _Log) -> JobPosted:
         terms=unpack_job_word(log.word(1)),
         units=log.word(2),
         unit_price=log.word(3),
-        escrow=log.word(4),
     )
 
 
@@ -131,7 +130,7 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
         e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.address(2)
     ),
     "AbsentMarked(uint32,uint32)": lambda e: AbsentMarked(e.at, NodeId(e.topic(0)), Epoch(e.topic(1))),
-    "JobPosted(uint64,address,bytes32,uint256,uint32,uint64,uint256)": _posted,
+    "JobPosted(uint64,address,bytes32,uint256,uint32,uint64)": _posted,
     "EndpointAnnounced(address,string)": lambda e: EndpointAnnounced(e.at, e.address(0), e.text(0)),
     "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),
     "JobClosed(uint64,uint256)": lambda e: JobClosed(e.at, JobId(e.topic(0)), e.word(0)),

@@ -156,7 +156,6 @@ class JobPosted(Event):
     terms: JobTerms
     units: int
     unit_price: int
-    escrow: int
 
 
 @dataclass(frozen=True, slots=True)

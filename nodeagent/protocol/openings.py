@@ -124,8 +124,8 @@ def parse_claim_opening(data: bytes) -> Opening:
     return opening
 
 
-def parse_calldata(data: bytes) -> tuple[SettleCall, bytes]:
-    """The blobs and the payee (20 bytes) in the input of a settle transaction.
+def parse_calldata(data: bytes) -> tuple[SettleCall, NodeId]:
+    """The blobs and the payee (a node, or 0) in the input of a settle transaction.
 
     Raises :class:`Malformed` for another function's input or one that ABI encoders do not make.
     """
@@ -139,7 +139,7 @@ def parse_calldata(data: bytes) -> tuple[SettleCall, bytes]:
         if offset + 32 + length > len(body):
             raise Malformed(f"argument {i} of settle ends beyond its input")
         blobs.append(body[offset + 32 : offset + 32 + length])
-    call, payee = SettleCall(*blobs), body[108:128]
+    call, payee = SettleCall(*blobs), NodeId(int.from_bytes(body[96:128], "big"))
     if call.calldata(payee) != data:
         raise Malformed("input is not the canonical encoding of its arguments")
     return call, payee

@@ -24,7 +24,7 @@ from .leaves import Leaf
 from .trees import SortedTree, range_proof
 from .types import Epoch, JobId, Malformed, NodeId, Shard
 
-SETTLE_SELECTOR = keccak(b"settle(bytes,bytes,bytes,address)")[:4]
+SETTLE_SELECTOR = keccak(b"settle(bytes,bytes,bytes,uint32)")[:4]
 
 # --- building a call ----------------------------------------------------------------------------------------
 
@@ -72,13 +72,11 @@ class SettleCall:
     lanes: bytes
     openings: bytes
 
-    def calldata(self, payee: bytes) -> bytes:
-        """Selector and ABI-encoded arguments of ``settle``; ``payee`` is a 20-byte address."""
-        if len(payee) != 20:
-            raise ValueError(f"an address has 20 bytes, got {len(payee)}")
+    def calldata(self, payee: NodeId) -> bytes:
+        """Selector and ABI-encoded arguments of ``settle``; ``payee`` is the node that earns the fee, or 0."""
         tails = [word(len(blob)) + blob + bytes(-len(blob) % 32) for blob in (self.entries, self.lanes, self.openings)]
         offsets = [128, 128 + len(tails[0]), 128 + len(tails[0]) + len(tails[1])]
-        head = words(*offsets, int.from_bytes(payee, "big"))
+        head = words(*offsets, payee)
         return SETTLE_SELECTOR + head + b"".join(tails)
 
 

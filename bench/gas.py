@@ -1,0 +1,247 @@
+"""Exact gas of every step, on anvil, through the contracts as the deploy script leaves them.
+
+Run with ``make bench-gas``. It fills every ring slot by real transactions, runs a first round so that all balances are
+in use, then measures: three members, one settle call for 1, 64 (8 jobs of 8) and 256 shards (32 jobs of 8). Sums are
+over the three members, without ``post`` and without ``record_seed``, which the network pays once per epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.chain import ROOT, Chain, Sent, deployed
+from nodeagent.chain.doors import Call
+from nodeagent.protocol.keccak import keccak
+from nodeagent.protocol.leaves import Leaf, commit_digest, pack_leaves
+from nodeagent.protocol.settlement import LaneKey, OpenBatch, SettleEntry, build_settle
+from nodeagent.protocol.sortition import draw_words, parse_slots
+from nodeagent.protocol.types import VOID, Epoch, JobId, NodeId, PoolId, Shard
+
+OUT = ROOT / "build" / "bench" / "gas.json"
+SIZE_LIMIT = 24_576
+OPERATOR, REQUESTER, FIRST_KEY = 1, 2, 3
+SEATS = 4
+POOL = PoolId(1)
+NO_MANIFEST = bytes(32)
+
+
+class Network:
+    """A pool of ``nodes`` nodes with four seats each, whose members answer whatever root they are told."""
+
+    def __init__(self, chain: Chain, nodes: int) -> None:
+        self.chain = chain
+        self.nodes = [NodeId(i + 1) for i in range(nodes)]
+        self.sealed: dict[NodeId, tuple[int, bytes]] = {}
+        self._fund()
+        self._register()
+        self._fill_rings()
+
+    # --- set-up ---------------------------------------------------------------------------------------------------
+
+    def _fund(self) -> None:
+        doors, chain = self.chain.doors, self.chain
+        big = 1 << 200
+        chain.send(
+            [
+                (0, doors.stake_token.call("transfer", chain.account(OPERATOR), 10**24)),
+                (0, doors.payment_token.call("transfer", chain.account(REQUESTER), 10**14)),
+                (OPERATOR, doors.stake_token.call("approve", doors.registry.address, big)),
+                (REQUESTER, doors.payment_token.call("approve", doors.market.address, 2**256 - 1)),
+            ]
+        )
+
+    def _register(self) -> None:
+        chain, registry = self.chain, self.chain.doors.registry
+        operator, deadline = chain.account(OPERATOR), 2**40
+        for node in self.nodes:
+            key = chain.keys[self._key(node)]
+            message = registry.consent_message(chain.deployment.chain_id, operator, key.address, deadline)
+            consent = bytes(key.sign_typed_data(full_message=message).signature)
+            chain.send([(OPERATOR, registry.register(POOL, SEATS, key.address, deadline, consent, "", NO_MANIFEST))])
+
+    def _fill_rings(self) -> None:
+        """One whole round of the rings: every lane and every seed slot has been written before."""
+        epoch = self.chain.next_epoch + 1
+        for step in range(self.chain.deployment.ring + 1):
+            self.chain.to_epoch(epoch + step, 3)
+            self.chain.send(
+                [(0, self.chain.record_seed(epoch + step)), *[(self._key(n), self._turn(n, b"")) for n in self.nodes]]
+            )
+
+    def _key(self, node: NodeId) -> int:
+        return FIRST_KEY + node - 1
+
+    # --- what nodes send ------------------------------------------------------------------------------------------
+
+    def _digest(self, node: NodeId, epoch: int, leaves: bytes) -> bytes:
+        chain = self.chain
+        ledger = bytes.fromhex(chain.doors.ledger.address[2:])
+        salt = _salt(node, epoch)
+        return commit_digest(chain.deployment.chain_id, ledger, node, Epoch(epoch), leaves, NO_MANIFEST, salt)
+
+    def _commit(self, node: NodeId, leaves: bytes) -> Call:
+        epoch = self.chain.next_epoch
+        self.sealed[node] = (epoch, leaves)
+        return self.chain.doors.ledger.commit(epoch, self._digest(node, epoch, leaves))
+
+    def _reveal(self, node: NodeId) -> Call:
+        epoch, leaves = self.sealed.pop(node)
+        return self.chain.doors.ledger.reveal(epoch, leaves, NO_MANIFEST, _salt(node, epoch))
+
+    def _turn(self, node: NodeId, leaves: bytes) -> Call:
+        epoch = self.chain.next_epoch
+        opened = self.sealed.get(node, (0, b""))[1]
+        self.sealed[node] = (epoch, leaves)
+        digest = self._digest(node, epoch, leaves)
+        return self.chain.doors.ledger.turn(epoch, opened, NO_MANIFEST, _salt(node, epoch - 1), digest)
+
+    # --- a round --------------------------------------------------------------------------------------------------
+
+    def post(self, jobs: int, shards: int, committee: int) -> tuple[list[JobId], list[Sent]]:
+        spec = {
+            "pool": POOL,
+            "class": 0,
+            "tasks": shards,
+            "shardSize": 1,
+            "pace": 0,
+            "committee": committee,
+            "quorum": committee // 2 + 1,
+            "work": 1,
+            "maxAttempts": 3,
+            "appealEpochs": 0,
+            "units": 10,
+            "unitPrice": 100,
+            "manifest": keccak(b"manifest"),
+        }
+        first = self.chain.doors.market.read("jobCount") + 1
+        hashes = self.chain.send([(REQUESTER, self.chain.doors.market.post(spec))] * jobs)
+        return [JobId(first + i) for i in range(jobs)], self.chain.measure(hashes)
+
+    def round(self, jobs: int, shards: int, committee: int, *, turn: bool) -> dict[str, list[Sent]]:
+        """Posts, seals, opens and settles; ``turn`` opens and seals the next epoch's batch in one transaction."""
+        chain = self.chain
+        epoch = chain.next_epoch + 1
+        chain.to_epoch(epoch, 3)
+        ids, posted = self.post(jobs, shards, committee)
+        work = epoch + 1
+        chain.to_epoch(work, 3)
+        seeds = chain.measure(chain.send([(0, chain.record_seed(work))]))
+        entries, batches = self._answers(ids, shards, committee, work)
+        sealing = {n: pack_leaves(b) for n, b in batches.items()}
+        members = list(batches)
+        steps: dict[str, list[Sent]] = {"post": posted, "record_seed": seeds}
+        steps["commit"] = chain.measure(chain.send([(self._key(n), self._commit(n, sealing[n])) for n in members]))
+        chain.to_epoch(work + 1, 3)
+        if turn:
+            # In the steady state a batch of the same size is sealed for the next epoch.
+            steps["turn"] = chain.measure(chain.send([(self._key(n), self._turn(n, sealing[n])) for n in members]))
+        else:
+            steps["reveal"] = chain.measure(chain.send([(self._key(n), self._reveal(n)) for n in members]))
+        call = build_settle(entries, [OpenBatch(LaneKey(n, Epoch(work)), tuple(b)) for n, b in batches.items()])
+        settle = chain.doors.market.settle(call.entries, call.lanes, call.openings, members[0])
+        steps["settle"] = chain.measure(chain.send([(self._key(members[0]), settle)]))
+        if turn:
+            chain.to_epoch(work + 2, 3)
+            chain.send([(self._key(n), self._reveal(n)) for n in members])
+        return steps
+
+    def _answers(
+        self, ids: list[JobId], shards: int, committee: int, epoch: int
+    ) -> tuple[list[SettleEntry], dict[NodeId, list[Leaf]]]:
+        seed = self.chain.doors.ledger.seed_of(epoch)
+        assert seed is not None
+        words: list[int] = []
+        asked = [(job, Shard(shard)) for job in ids for shard in range(shards)]
+        for job, shard in asked:
+            words += draw_words(seed, job, shard, Epoch(epoch), POOL, committee)
+        slots = self.chain.doors.registry.committees(words)
+        entries, batches = [], {}
+        for i, (job, shard) in enumerate(asked):
+            members = parse_slots(slots[2 * i : 2 * i + 2], committee)
+            root = keccak(b"answer" + job.to_bytes(8, "big") + shard.to_bytes(4, "big"))
+            lanes = tuple(None if n == VOID else LaneKey(n, Epoch(epoch)) for n in members)
+            entries.append(SettleEntry(job, shard, 0, root, lanes))
+            for node in members:
+                batches.setdefault(node, []).append(Leaf(job, shard, root))
+        return entries, dict(sorted(batches.items()))
+
+
+def _salt(node: int, epoch: int) -> bytes:
+    return keccak(node.to_bytes(4, "big") + epoch.to_bytes(4, "big"))
+
+
+def _mean(rows: list[Sent]) -> dict[str, int]:
+    """A step as one transaction of the average member; the totals use the exact sums."""
+    return {
+        "gas": round(sum(r.gas for r in rows) / len(rows)),
+        "new_slots": max(r.new_slots for r in rows),
+        "updates": max(r.updates for r in rows),
+    }
+
+
+def measure(network: Network, jobs: int, shards: int, committee: int) -> dict[str, Any]:
+    """One case: the same jobs twice, with separate transactions and with ``turn``."""
+    apart = network.round(jobs, shards, committee, turn=False)
+    joined = network.round(jobs, shards, committee, turn=True)
+    steps = {name: _mean(rows) for name, rows in apart.items()}
+    steps["turn"] = _mean(joined["turn"])
+    settle = apart["settle"][0]
+    separate = sum(r.gas for name in ("commit", "reveal", "settle") for r in apart[name])
+    together = sum(r.gas for r in joined["turn"]) + joined["settle"][0].gas
+    count = jobs * shards
+    return {
+        "shards": count,
+        "committee": committee,
+        "pool_nodes": len(network.nodes),
+        "seats": len(network.nodes) * SEATS,
+        "jobs": jobs,
+        "members": len(joined["turn"]),
+        "steps": steps,
+        "total_separate": separate,
+        "total_turn": together,
+        "per_shard": round(together / count),
+        "new_slots": settle.new_slots,
+    }
+
+
+def sizes() -> dict[str, int]:
+    """Runtime bytes of each deployed contract, from the artifacts that the deploy script uses."""
+    names = ("JobMarket", "NodeRegistry", "CommitLedger", "QuorateToken", "Authority")
+    found = {}
+    for name in names:
+        artifact = json.loads((ROOT / "build" / "forge" / "out" / f"{name}.sol" / f"{name}.json").read_text())
+        found[name] = len(artifact["deployedBytecode"]["object"]) // 2 - 1
+    return found
+
+
+PLANS = (
+    # nodes, [(jobs, shards each, committee)]
+    (3, ((1, 1, 3), (8, 8, 3), (32, 8, 3))),
+    (15, ((1, 1, 15),)),
+    (60, ((1, 1, 3), (8, 8, 3), (32, 8, 3), (1, 256, 3))),
+)
+
+
+def run(plans: Any = PLANS) -> dict[str, Any]:
+    cases = []
+    for nodes, shapes in plans:
+        with tempfile.TemporaryDirectory(prefix="quorate-gas-") as home, deployed(Path(home), FIRST_KEY + nodes) as chain:
+            network = Network(chain, nodes)
+            network.round(1, 1, shapes[0][2], turn=False)
+            for jobs, shards, committee in shapes:
+                cases.append(measure(network, jobs, shards, committee))
+    return {"cases": cases, "sizes": sizes(), "size_limit": SIZE_LIMIT}
+
+
+def main() -> None:
+    report = run()
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
