@@ -86,7 +86,7 @@ def check(
 
     ran = run_here(session.home, session.runtimes, model, inputs, runtime)
     outputs, tasks = ran.outputs, len(ran.outputs[STATUS])
-    summary: dict[str, object] = {"tasks": tasks, "runtime": runtime, "seconds": round(ran.seconds, 3)}
+    summary: dict[str, object] = {"tasks": tasks, "runtime": runtime, "task_seconds": round(ran.task_seconds, 5)}
     if out is not None:
         write_outputs(out, outputs)
         say(f"wrote {out}")

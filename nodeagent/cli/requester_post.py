@@ -67,7 +67,7 @@ def post(
         raise click.UsageError("--out needs --wait; later, use: quorate job fetch JOB --out DIR")
     job, plan = post_or_attach(session, model, inputs, options, title=title, out=out, new=new, approve=approve, yes=yes)
     if as_json and not wait:
-        print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx, "escrow": job.escrow})
+        print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx})
     if not wait:
         if not as_json:
             click.echo(int(job.job))

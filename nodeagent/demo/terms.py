@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 EPOCH_BLOCKS = 10
-WORK = 6  # epochs a committee has to compute: one commit per node then opens everything
+WORK = 8  # epochs a committee has to compute: one commit per node then opens everything
 COMMITTEE, QUORUM, ATTEMPTS = 3, 2, 3
 FASTEST, SLOWEST = 0.3, 6.0  # seconds between blocks
-START_S = 6.0  # five agents check and load the model at once
-SLACK = 1.3
+START_S = 4.0  # five agents check and load the model at once
+SLACK = 1.15
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
+from nodeagent.chain.rpc import Rpc
 from nodeagent.devnet.processes import Process, spawn, stop, wait_until
-from nodeagent.errors import Fatal
+from nodeagent.errors import Fatal, Transient
 
 READY_S = 30.0
+HURRY_S = 0.15
 LISTENING = re.compile(rb"Listening on 127\.0\.0\.1:(\d+)")
 
 
@@ -53,3 +58,23 @@ def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain
         raise
     ports = LISTENING.findall(log.read_bytes())
     return process, f"http://127.0.0.1:{int(ports[0])}"
+
+
+@contextmanager
+def hurried(rpc_url: str) -> Iterator[None]:
+    """Mines extra blocks meanwhile, so that setting up does not wait for the chain's own beat."""
+    done = Event()
+
+    def mine() -> None:
+        rpc = Rpc(rpc_url, retries=0)
+        while not done.wait(HURRY_S):
+            with suppress(Transient):
+                rpc.call("evm_mine")
+
+    miner = Thread(target=mine, name="hurry", daemon=True)
+    miner.start()
+    try:
+        yield
+    finally:
+        done.set()
+        miner.join()

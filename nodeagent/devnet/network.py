@@ -16,7 +16,7 @@ from typing import Any
 from nodeagent.chain.deployment import verify_deployment
 from nodeagent.chain.rpc import Rpc
 from nodeagent.devnet import agents as nodes
-from nodeagent.devnet.anvil import find_anvil, start_anvil
+from nodeagent.devnet.anvil import find_anvil, hurried, start_anvil
 from nodeagent.devnet.contracts import Bank, deploy, find_ape, find_project, seat_stake
 from nodeagent.devnet.processes import alive, stop, wait_until
 from nodeagent.devnet.state import STATE, AgentState, DevnetFault, DevnetState, Running, load_state, locked, save_state
@@ -92,13 +92,14 @@ class Devnet:
             )
             state = self._save(state, anvil=Running.of(process), rpc_url=url)
             self._say(f"chain {options.chain_id} at {url}, a block every {options.block_time:g} s")
-        if state.deployment is None:
-            self._say("deploying the contracts with ape run deploy")
-            state = self._save(state, deployment=deploy(project, self.home, _url(state)))
-        wiring = self._wiring(state, options, project)
-        state = self._pay_requester(state)
-        state = self._seat_all(state, wiring, options)
-        state = self._start_all(state, wiring)
+        with hurried(_url(state)):
+            if state.deployment is None:
+                self._say("deploying the contracts with ape run deploy")
+                state = self._save(state, deployment=deploy(project, self.home, _url(state)))
+            wiring = self._wiring(state, options, project)
+            state = self._pay_requester(state)
+            state = self._seat_all(state, wiring, options)
+            state = self._start_all(state, wiring)
         self._say(f"{len(state.agents)} agents are ready; requester {state.requester}")
         return state
 

@@ -21,7 +21,7 @@ from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId
 
 REQUESTER = "0x" + "ab" * 20
 MANIFEST = bytes(range(32))
-POSTED = keccak(b"JobPosted(uint64,address,bytes32,uint256,uint32,uint64,uint256)")
+POSTED = keccak(b"JobPosted(uint64,address,bytes32,uint256,uint32,uint64)")
 
 TERMS = JobTerms(
     task_price=12,
@@ -85,7 +85,7 @@ def posted_log(
     job: int, *, requester: str = REQUESTER, manifest: bytes = MANIFEST, terms: JobTerms = TERMS
 ) -> dict[str, Any]:
     """A ``JobPosted`` log as an endpoint gives it, with 4 units at price 3."""
-    data = manifest + b"".join(v.to_bytes(32, "big") for v in (pack_job_word(terms), 4, 3, 181))
+    data = manifest + b"".join(v.to_bytes(32, "big") for v in (pack_job_word(terms), 4, 3))
     topics = [POSTED, job.to_bytes(32, "big"), bytes(12) + bytes.fromhex(requester[2:])]
     return {
         "topics": ["0x" + t.hex() for t in topics],
@@ -106,7 +106,7 @@ def results_of(shard: int) -> tuple[TaskResult, ...]:
 @pytest.fixture
 def history() -> History:
     """Job 7: three shards, all settled by one call together with a shard of job 6; nodes 1 and 2 agreed."""
-    posted = JobPosted(At(1_003, 0, "0x" + "22" * 32), JobId(7), REQUESTER, MANIFEST, TERMS, 4, 3, 181)
+    posted = JobPosted(At(1_003, 0, "0x" + "22" * 32), JobId(7), REQUESTER, MANIFEST, TERMS, 4, 3)
     leaves = [SettledLeaf(JobId(6), Shard(9), 0, 3, b"\x09" * 32)]
     answers = []
     for shard in range(3):
