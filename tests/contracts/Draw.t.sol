@@ -52,13 +52,36 @@ contract DrawTest is Churn {
             seed = _next(seed);
             _act(seed);
             _wait(seed >> 128);
-            uint256 counting = _counting();
-            if (recorded.length == 0 || recorded[recorded.length - 1].epoch != counting) {
-                recorded.push(Recorded(counting, _slots(counting)));
-            }
+            _record();
             if (step % 5 == 0 || step == 89) _checkPast();
         }
         assertGt(done, 10, "something happened");
+    }
+
+    /// @dev Three nodes that mostly toggle: intervals fall out of their word, or end the seats.
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_invariant16__manyPauses__pastDrawsNeverChange(uint256 seed) public {
+        _registerMany(3, 4);
+        for (uint256 step; step < 90; ++step) {
+            seed = _next(seed);
+            NodeId node = _node(seed % 3 + 1);
+            INodeRegistry.NodeView memory v = registry.nodeView(node);
+            vm.startPrank(operator);
+            if (v.seats.length == 0) registry.takeSeats(node, uint8((seed >> 8) % 4 + 1));
+            else if (v.paused) registry.resumeNode(node);
+            else registry.pauseNode(node);
+            vm.stopPrank();
+            vm.roll(vm.getBlockNumber() + (seed >> 16) % 7);
+            _record();
+            if (step % 5 == 4) _checkPast();
+        }
+    }
+
+    function _record() private {
+        uint256 counting = _counting();
+        if (recorded.length == 0 || recorded[recorded.length - 1].epoch != counting) {
+            recorded.push(Recorded(counting, _slots(counting)));
+        }
     }
 
     function _checkPast() private view {

@@ -209,6 +209,54 @@ contract OpeningsTest is Assertions {
         this.check(_word(c.batch, 1), c.hashes, SettleCalls.encode(c.opening));
     }
 
+    /// @dev A whole batch of two in one segment, to be changed.
+    function _two() private pure returns (Case memory c) {
+        c.batch = new bytes32[](2);
+        (c.batch[0], c.batch[1]) = (keccak256("a"), keccak256("b"));
+        c.opening.size = 2;
+        c.opening.segments = new SettleCalls.Segment[](1);
+        c.opening.segments[0] = SettleCalls.Segment(0, 2, new bytes32[](0));
+    }
+
+    function _expectMalformed(Case memory c, string memory part, uint256 index) private {
+        bytes memory packed = SettleCalls.encode(c.opening);
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.MalformedCall.selector, part, index));
+        this.check(_word(c.batch, 1), c.batch, packed);
+    }
+
+    function test_check__segmentBeyondTheEntries__reverts() public {
+        Case memory c = _two();
+        assertEq(this.check(_word(c.batch, 1), c.batch, SettleCalls.encode(c.opening)), 3, "as it should be");
+        c.opening.segments[0].entry = 1;
+        _expectMalformed(c, "segment", 7);
+        c.opening.segments[0].entry = 2;
+        _expectMalformed(c, "segment", 7);
+        c.opening.segments[0].entry = 0xfffe;
+        _expectMalformed(c, "segment", 7);
+        (c.opening.segments[0].entry, c.opening.segments[0].length) = (2, 1);
+        _expectMalformed(c, "segment", 7);
+    }
+
+    function test_check__segmentBeyondTheBatch__reverts() public {
+        Case memory c = _two();
+        c.opening.segments[0].length = 3;
+        _expectMalformed(c, "segment", 7);
+        c.opening.segments = new SettleCalls.Segment[](2);
+        c.opening.segments[0] = SettleCalls.Segment(0, 1, new bytes32[](0));
+        c.opening.segments[1] = SettleCalls.Segment(0, 2, new bytes32[](0));
+        _expectMalformed(c, "segment", 11);
+    }
+
+    function test_check__hashesBeyondTheData__reverts() public {
+        Case memory c = _two();
+        c.opening.segments[0] = SettleCalls.Segment(SettleCalls.FOREIGN, 2, new bytes32[](1));
+        _expectMalformed(c, "hashes", 11);
+        bytes memory packed = abi.encodePacked(SettleCalls.encode(_two().opening));
+        packed[packed.length - 1] = 0x01; // a proof of one hash that is not there
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.MalformedCall.selector, "hashes", packed.length));
+        this.check(_word(c.batch, 1), c.batch, packed);
+    }
+
     function test_check__laneNotOpen__reverts() public {
         Case memory c = _case(5);
         bytes memory packed = SettleCalls.encode(c.opening);
