@@ -99,7 +99,8 @@ class Quote:
     """Everything a requester is shown. Money in payment-token units, stake in stake-token units.
 
     :param escrow: what ``post`` pulls; ``members``, ``settle_fee`` and ``protocol_fee`` add up to it
-    :param epochs: from the posting epoch until the last shard can be settled, if every first attempt succeeds
+    :param epochs: from the posting epoch to the one in which the last shard can be settled, if first attempts succeed
+    :param seconds: until that one is over
     :param epochs_at_most: until the last attempt of the last shard can no longer be settled
     :param corrupt_seats: seats that new one-seat nodes need for an even chance at a given shard
     """
@@ -179,7 +180,7 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
     settle_fee, protocol_fee = gross * facts.settle_fee_bps // BPS, gross * facts.protocol_fee_bps // BPS
     pace, stride = pace_of(terms, facts), terms.work + 2
     last_start = 1 + (terms.shards - 1) // pace
-    epochs = last_start + terms.work + 1
+    epochs = last_start + terms.work
     block_in_epoch = (facts.block + facts.lead) % facts.epoch_blocks
     per_node = [s.seats for s in facts.seating]
     corrupt = odds.seats_to_corrupt(per_node, terms.committee, terms.quorum)
@@ -192,7 +193,7 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
         escrow=gross + settle_fee + protocol_fee,
         epochs=epochs,
         epochs_at_most=last_start + terms.attempts * stride - 1 + facts.settle_grace,
-        seconds=(epochs * facts.epoch_blocks - block_in_epoch) * facts.block_seconds,
+        seconds=((epochs + 1) * facts.epoch_blocks - block_in_epoch) * facts.block_seconds,
         nodes=len(per_node),
         seats=facts.seats,
         odds=tuple(_odds(terms, facts.seating)),
