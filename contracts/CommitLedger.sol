@@ -24,6 +24,11 @@ contract CommitLedger is ICommitLedger, Clock {
     /// @dev Slots that a ring may have.
     uint256 private constant RING_SPACE = 1 << 16;
 
+    /// @dev One word, `epoch32 | state8 | digest or root 216`; a struct so that a pointer to it can be kept.
+    struct Lane {
+        uint256 word;
+    }
+
     struct Seed {
         bytes32 value;
         uint32 epoch;
@@ -35,8 +40,8 @@ contract CommitLedger is ICommitLedger, Clock {
     uint16 public immutable UNREVEALED_BPS;
 
     mapping(address key => NodeId) public nodeOf;
-    /// @dev `epoch32 | state8 | digest or root 216`, in slot `epoch % RING`.
-    mapping(NodeId node => uint256[RING_SPACE]) private _lanes;
+    /// @dev In slot `epoch % RING`.
+    mapping(NodeId node => Lane[RING_SPACE]) private _lanes;
     Seed[RING_SPACE] private _seeds;
 
     constructor(INodeRegistry registry_, uint32 revealGrace, uint16 unrevealedBps)
@@ -72,24 +77,27 @@ contract CommitLedger is ICommitLedger, Clock {
     function commit(uint32 epoch, bytes27 digest) external {
         NodeId node = _caller();
         if (epoch != _epoch()) revert WrongEpoch(uint32(_epoch()), epoch);
-        uint256 lane = _lanes[node][epoch % RING];
-        if (lane >> 224 == epoch) revert AlreadyCommitted(node, epoch);
-        if (_isSealed(lane)) revert LaneSealed(node, uint32(lane >> 224));
-        _seal(node, epoch, digest);
+        Lane storage lane = _laneOf(node, epoch);
+        uint256 word = lane.word;
+        if (word >> 224 == epoch) revert AlreadyCommitted(node, epoch);
+        if (_isSealed(word)) revert LaneSealed(node, uint32(word >> 224));
+        lane.word = _sealed(epoch, digest);
     }
 
     /// @inheritdoc ICommitLedger
     function reveal(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external {
         NodeId node = _caller();
-        uint256 lane = _lanes[node][epoch % RING];
-        if (lane >> 224 != epoch || !_isSealed(lane)) revert NotSealed(node, epoch);
+        Lane storage lane = _laneOf(node, epoch);
+        uint256 word = lane.word;
+        if (word >> 224 != epoch || !_isSealed(word)) revert NotSealed(node, epoch);
         uint256 now_ = _epoch();
         if (now_ <= epoch || now_ > uint256(epoch) + REVEAL_GRACE) {
             revert RevealOutOfTime(epoch + 1, epoch + REVEAL_GRACE, uint32(now_));
         }
         bytes27 actual = digestOf(node, epoch, leaves, manifest, salt);
-        if (uint216(actual) != uint216(lane)) revert WrongOpening(bytes27(uint216(lane)), actual);
-        _open(node, epoch, leaves, manifest);
+        if (uint216(actual) != uint216(word)) revert WrongOpening(bytes27(uint216(word)), actual);
+        lane.word = _opened(epoch, now_, leaves);
+        emit Revealed(node, epoch, leaves, manifest);
     }
 
     /// @inheritdoc ICommitLedger
@@ -99,37 +107,37 @@ contract CommitLedger is ICommitLedger, Clock {
         bool done;
         if (epoch != 0) {
             uint32 previous = epoch - 1;
-            uint256 lane = _lanes[node][previous % RING];
+            Lane storage lane = _laneOf(node, previous);
+            uint256 word = lane.word;
             bool inTime = now_ > previous && now_ <= uint256(previous) + REVEAL_GRACE;
-            bytes27 digest_ = bytes27(uint216(lane));
             if (
-                inTime && lane >> 224 == previous && _isSealed(lane)
-                    && digestOf(node, previous, leaves, manifest, salt) == digest_
+                inTime && word >> 224 == previous && _isSealed(word)
+                    && uint216(digestOf(node, previous, leaves, manifest, salt)) == uint216(word)
             ) {
-                _open(node, previous, leaves, manifest);
+                lane.word = _opened(previous, now_, leaves);
+                emit Revealed(node, previous, leaves, manifest);
                 done = true;
             }
         }
         if (epoch == now_) {
-            uint256 lane = _lanes[node][epoch % RING];
-            if (lane >> 224 != epoch && !_isSealed(lane)) {
-                _seal(node, epoch, digest);
+            Lane storage lane = _laneOf(node, epoch);
+            uint256 word = lane.word;
+            if (word >> 224 != epoch && !_isSealed(word)) {
+                lane.word = _sealed(epoch, digest);
                 done = true;
             }
         }
         if (!done) revert NothingToTurn(node, epoch);
     }
 
-    function _seal(NodeId node, uint32 epoch, bytes27 digest) private {
-        _lanes[node][epoch % RING] = uint256(epoch) << 224 | uint216(digest);
+    function _sealed(uint32 epoch, bytes27 digest) private pure returns (uint256) {
+        return uint256(epoch) << 224 | uint216(digest);
     }
 
-    function _open(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest) private {
+    /// @dev The lane's word with the root of the batch and the delay of its opening.
+    function _opened(uint32 epoch, uint256 now_, bytes calldata leaves) private pure returns (uint256) {
         (uint256 hashes, uint256 count) = _leafHashes(leaves);
-        bytes32 root = Trees.batchRoot(hashes, count);
-        uint256 delay = _epoch() - epoch;
-        _lanes[node][epoch % RING] = uint256(epoch) << 224 | delay << 216 | uint216(bytes27(root));
-        emit Revealed(node, epoch, leaves, manifest);
+        return uint256(epoch) << 224 | (now_ - epoch) << 216 | uint216(bytes27(Trees.batchRoot(hashes, count)));
     }
 
     /// @dev Checks that the leaves ascend strictly by (job, shard), so that nobody sells two answers to one question.
@@ -161,13 +169,14 @@ contract CommitLedger is ICommitLedger, Clock {
 
     /// @inheritdoc ICommitLedger
     function reportUnrevealed(NodeId node, uint32 epoch) external {
-        uint256 lane = _lanes[node][epoch % RING];
-        if (lane >> 224 != epoch) revert NotSealed(node, epoch);
-        if ((lane >> 216) & UNREVEALED != 0) revert AlreadyPunished(node, epoch);
-        if (!_isSealed(lane)) revert NotSealed(node, epoch);
+        Lane storage lane = _laneOf(node, epoch);
+        uint256 word = lane.word;
+        if (word >> 224 != epoch) revert NotSealed(node, epoch);
+        if ((word >> 216) & UNREVEALED != 0) revert AlreadyPunished(node, epoch);
+        if (!_isSealed(word)) revert NotSealed(node, epoch);
         uint256 now_ = _epoch();
         if (now_ <= uint256(epoch) + REVEAL_GRACE) revert GraceNotOver(epoch + REVEAL_GRACE, uint32(now_));
-        _lanes[node][epoch % RING] = lane | UNREVEALED << 216;
+        lane.word = word | UNREVEALED << 216;
         emit UnrevealedReported(node, epoch, msg.sender);
         registry.slash(node, UNREVEALED_BPS, msg.sender, false);
     }
@@ -175,12 +184,13 @@ contract CommitLedger is ICommitLedger, Clock {
     /// @inheritdoc ICommitLedger
     function markAbsent(NodeId node, uint32 epoch) external {
         if (msg.sender != registry.market()) revert NotMarket(msg.sender);
-        uint256 lane = _lanes[node][epoch % RING];
-        if (lane >> 224 == epoch && (lane >> 216) & ABSENT != 0) revert AlreadyPunished(node, epoch);
-        if (lane >> 224 >= epoch) revert NotAbsent(node, epoch, uint32(lane >> 224));
+        Lane storage lane = _laneOf(node, epoch);
+        uint256 word = lane.word;
+        if (word >> 224 == epoch && (word >> 216) & ABSENT != 0) revert AlreadyPunished(node, epoch);
+        if (word >> 224 >= epoch) revert NotAbsent(node, epoch, uint32(word >> 224));
         // The older fault must be reported first, or its evidence would be lost here.
-        if (_isSealed(lane)) revert LaneSealed(node, uint32(lane >> 224));
-        _lanes[node][epoch % RING] = uint256(epoch) << 224 | ABSENT << 216;
+        if (_isSealed(word)) revert LaneSealed(node, uint32(word >> 224));
+        lane.word = uint256(epoch) << 224 | ABSENT << 216;
         emit AbsentMarked(node, epoch);
     }
 
@@ -198,13 +208,14 @@ contract CommitLedger is ICommitLedger, Clock {
     function lanes(bytes calldata pairs) external view returns (uint256[] memory) {
         uint256 count = pairs.length >> 3;
         uint256[] memory words = Asks.room(count);
+        uint256 begin = Words.begin(words);
         unchecked {
             for (uint256 i; i < count; ++i) {
                 uint256 pair;
                 assembly ("memory-safe") {
                     pair := shr(192, calldataload(add(pairs.offset, shl(3, i))))
                 }
-                Words.set(Words.begin(words), i, _lanes[NodeId.wrap(uint32(pair >> 32))][uint32(pair) % RING]);
+                Words.set(begin, i, _laneOf(NodeId.wrap(uint32(pair >> 32)), uint32(pair)).word);
             }
         }
         Asks.answerWith(words);
@@ -235,7 +246,15 @@ contract CommitLedger is ICommitLedger, Clock {
         if (NodeId.unwrap(node) == 0) revert NotANode(msg.sender);
     }
 
-    function _isSealed(uint256 lane) private pure returns (bool) {
-        return lane != 0 && (lane >> 216) & type(uint8).max == SEALED;
+    function _laneOf(NodeId node, uint32 epoch) private view returns (Lane storage lane) {
+        Lane[RING_SPACE] storage ring = _lanes[node];
+        uint256 slot = epoch % RING;
+        assembly ("memory-safe") {
+            lane.slot := add(ring.slot, slot) // below RING, which fits
+        }
+    }
+
+    function _isSealed(uint256 word) private pure returns (bool) {
+        return word != 0 && (word >> 216) & type(uint8).max == SEALED;
     }
 }
