@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
+import {Words} from "../../contracts/libraries/Words.sol";
 import {Openings} from "../../contracts/market/Openings.sol";
 import {Assertions} from "./support/Assertions.sol";
 import {PlainTrees} from "./support/PlainTrees.sol";
@@ -31,18 +32,40 @@ contract OpeningsTest is Assertions {
         pure
         returns (uint256[] memory pairs, uint256[] memory kept)
     {
-        Openings.Lane[] memory lanes = Openings.read(packed, words);
-        (pairs, kept) = (new uint256[](lanes.length), new uint256[](lanes.length));
-        for (uint256 i; i < lanes.length; ++i) {
-            (pairs[i], kept[i]) = (lanes[i].pair, lanes[i].word);
+        uint256 begin = Openings.read(packed, words);
+        (pairs, kept) = (new uint256[](words.length), new uint256[](words.length));
+        for (uint256 i; i < words.length; ++i) {
+            uint256 lane = Openings.at(begin, i);
+            (pairs[i], kept[i]) = (Words.get(lane, Openings.PAIR), Words.get(lane, Openings.WORD));
+            assert(Words.get(lane, Openings.SHOWN) == 0 && Words.get(lane, Openings.PURSE) == 0);
         }
     }
 
+    /// @dev One lane, in memory that was dirty before; what lies beside it must stay as it is.
     function check(uint256 word, bytes32[] memory hashes, bytes calldata openings) public pure returns (uint256 shown) {
-        Openings.Lane[] memory lanes = new Openings.Lane[](1);
-        (lanes[0].pair, lanes[0].word) = (PAIR, word);
-        Openings.check(lanes, hashes, openings);
-        return lanes[0].shown;
+        bytes memory dirt = new bytes(4_096);
+        for (uint256 i = 32; i <= 4_096; i += 32) {
+            assembly ("memory-safe") {
+                mstore(add(dirt, i), not(0))
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(0x40, dirt)
+        }
+        uint256 before = Words.room(1);
+        uint256 lane = Words.room(Openings.LANE_WORDS);
+        uint256 behind = Words.room(1);
+        Words.set(before, 0, 0x1111);
+        Words.set(behind, 0, 0x2222);
+        Words.set(lane, Openings.PAIR, PAIR);
+        Words.set(lane, Openings.WORD, word);
+        Words.set(lane, Openings.SHOWN, 0);
+        Words.set(lane, Openings.PURSE, 0x3333);
+        Openings.check(lane, 1, Words.begin(hashes), hashes.length, openings);
+        assert(Words.get(before, 0) == 0x1111 && Words.get(behind, 0) == 0x2222);
+        assert(Words.get(lane, Openings.PAIR) == PAIR && Words.get(lane, Openings.WORD) == word);
+        assert(Words.get(lane, Openings.PURSE) == 0x3333);
+        return Words.get(lane, Openings.SHOWN);
     }
 
     // --- a batch, and a call that names some of its leaves and some that are not in it ------------------------------

@@ -12,13 +12,7 @@ import {Story} from "./support/Story.sol";
 // third node answers the first shard differently.
 contract StoryVectorTest is Story {
     event JobPosted(
-        JobId indexed job,
-        address indexed requester,
-        bytes32 manifest,
-        uint256 word,
-        uint32 units,
-        uint64 unitPrice,
-        uint256 escrow
+        JobId indexed job, address indexed requester, bytes32 manifest, uint256 word, uint32 units, uint64 unitPrice
     );
 
     string internal json;
@@ -91,8 +85,7 @@ contract StoryVectorTest is Story {
             _word(".jobManifestDigest"),
             uint256(_word(".jobWord")),
             uint32(_number(".units")),
-            uint64(_number(".unitPrice")),
-            _number(".escrow")
+            uint64(_number(".unitPrice"))
         );
         return _post(spec);
     }

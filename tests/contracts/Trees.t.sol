@@ -168,6 +168,13 @@ contract TreesTest is Assertions {
         this.rangeRoot(n, first, _part(leaves, first, count), short);
     }
 
+    function testFuzz_batchRoot__anySize__leavesItsInputAsItIs(uint256 n, uint256 seed) public pure {
+        bytes32[] memory leaves = _leaves(bound(n, 1, 64), seed);
+        bytes32 root = Trees.batchRoot(leaves);
+        assertEq(leaves, _leaves(leaves.length, seed), "input");
+        assertEq(Trees.batchRoot(leaves), root, "again");
+    }
+
     // --- sorted pairs ---------------------------------------------------------------------------------------------
 
     function testFuzz_sortedRoot__anySize__equalsPlainTreeAndEveryPathVerifies(uint256 n, uint256 seed) public view {
