@@ -13,7 +13,6 @@ from nodeagent.chain.events import (
     AbsentReported,
     At,
     Claimed,
-    Committed,
     EarningsWithdrawn,
     EndpointAnnounced,
     Event,
@@ -122,7 +121,6 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
         e.at, NodeId(e.topic(0)), e.word(0), e.address(1), e.word(1)
     ),
     "SeedRecorded(uint32,bytes32)": lambda e: SeedRecorded(e.at, Epoch(e.topic(0)), e.bytes32(0)),
-    "Committed(uint32,uint32)": lambda e: Committed(e.at, NodeId(e.topic(0)), Epoch(e.word(0))),
     "Revealed(uint32,uint32,bytes,bytes32)": lambda e: Revealed(
         e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.tail(0), e.bytes32(1)
     ),

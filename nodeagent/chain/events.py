@@ -117,12 +117,6 @@ class SeedRecorded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Committed(Event):
-    node: NodeId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
 class Revealed(Event):
     """``leaves`` are packed batch leaves, see ``nodeagent.protocol.leaves``."""
 

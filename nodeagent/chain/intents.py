@@ -144,6 +144,12 @@ class IntentBook:
         fields = {k: "0x" + v.hex() if isinstance(v, bytes) else v for k, v in fault.fields.items()}
         self.set(key, state="failed", reason=json.dumps({"name": fault.name, "fields": fields}))
 
+    def prune(self, before: int) -> None:
+        """Drops what was mined before a block and is final."""
+        with self._db:
+            self._db.execute("DELETE FROM intents WHERE state = 'final' AND mined_block < ?", (before,))
+            self._db.execute("DELETE FROM attempts WHERE key NOT IN (SELECT key FROM intents)")
+
     def highest_nonce(self) -> int | None:
         """Among the intents that hold one."""
         row = self._db.execute("SELECT MAX(nonce) FROM intents WHERE state IN ('sent', 'mined')").fetchone()

@@ -103,6 +103,10 @@ class Outbox:
         """Drops an intent that ended without effect, so that its key can be used again."""
         self._book.forget(key)
 
+    def prune(self, before: int) -> None:
+        """Drops what was mined before a block and is watched no more."""
+        self._book.prune(before)
+
     # --- progress -----------------------------------------------------------------------------------------------
 
     def tick(self, block: int, base_fee: int) -> list[Intent]:

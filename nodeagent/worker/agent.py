@@ -18,9 +18,10 @@ from nodeagent.worker import lifecycle as life
 from nodeagent.worker.bench import Bench, Done
 from nodeagent.worker.compute import Order, Warm, results_path
 from nodeagent.worker.hands import Hands
+from nodeagent.worker.lanewatch import read_lanes
 from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, facts, sources, wanted
+from nodeagent.worker.views import Pace, Passes, duties, sources, wanted
 from nodeagent.worker.world import World
 
 log = structlog.get_logger(__name__)
@@ -123,8 +124,7 @@ class Agent:
         self._warm(head.block)
         known = self.lottery.update(head.block)
         clock = self.clock(head.block)
-        view = facts(self.world, self.lottery.book, clock, known, self.habits.min_unit_price, self.habits.auto_resume)
-        for action in life.decide(self._state(clock), view, clock):
+        for action in life.decide(self._state(clock), self._facts(clock, known), clock):
             self._do(action)
         try:
             self.settler.tick(self.world, self.lottery.book, head.block)
@@ -154,6 +154,18 @@ class Agent:
         self.lottery.restart(self.world)
 
     # --- acting -------------------------------------------------------------------------------------------------
+
+    def _facts(self, clock: life.Clock, draws_known: bool) -> life.Facts:
+        lanes = read_lanes(self.hands.doors.ledger, self.world, self.lottery.book, clock)
+        self.hands.ledger.note_lanes(lanes)
+        return life.Facts(
+            duties=duties(self.world, self.lottery.book, clock.epoch, self.habits.min_unit_price),
+            draws_known=draws_known,
+            lanes=lanes,
+            commit_blocks={epoch: self.hands.commit_block(epoch) for epoch in lanes},
+            paused_for_fault=self.world.paused_for_fault,
+            auto_resume=self.habits.auto_resume,
+        )
 
     def _state(self, clock: life.Clock) -> life.State:
         ledger, outbox = self.hands.ledger, self.hands.outbox
@@ -234,7 +246,8 @@ class Agent:
         for job, shard in self.hands.ledger.results():
             if job in dead:
                 results_path(self.hands.pending, job, shard).unlink(missing_ok=True)
-        self.hands.ledger.prune(before * self._epoch_blocks, dead, self.world.node)
+        self.hands.ledger.prune(before * self._epoch_blocks, dead)
+        self.hands.outbox.prune(before * self._epoch_blocks)
         self.world.prune(before, dead)
         self.passes.forget(dead)
         self.lottery.forget(before)

@@ -92,6 +92,15 @@ class DrawBook:
             if draw.commit >= since and node in draw.slots
         ]
 
+    def drawn(self, commit: Epoch) -> set[NodeId]:
+        """Nodes in committees of attempts that commit in an epoch."""
+        draws = (draw for draws in self._by_epoch.values() for draw in draws.values() if draw.commit == commit)
+        return {node for draw in draws for node in draw.slots if node}
+
+    def commits(self) -> set[Epoch]:
+        """Epochs in which some attempt commits."""
+        return {draw.commit for draws in self._by_epoch.values() for draw in draws.values()}
+
     def forget(self, before: Epoch) -> None:
         for epoch in [e for e in self._by_epoch if e < before]:
             del self._by_epoch[epoch]

@@ -104,6 +104,14 @@ class Hands:
             header = header_rlp(self.rpc.block(seed_block(epoch, self.deployment.epoch_blocks)))
             self.submit(key, self.doors.ledger.record_seed(header), None)
 
+    def commit_block(self, epoch: Epoch) -> int:
+        """Block in which this epoch's batch was sealed, as far as the outbox knows; else 0."""
+        for key in (life.commit_key(epoch), life.turn_key(epoch)):
+            intent = self.outbox.get(key)
+            if intent is not None and intent.succeeded and intent.mined_block is not None:
+                return intent.mined_block
+        return 0
+
     def publish(self, batch: Batch) -> None:
         """Puts a batch's manifest and results files into the served store: only now may they be seen."""
         for leaf in parse_batch_manifest(batch.manifest).leaves:

@@ -7,7 +7,7 @@ leaves and salt) is on disk before its digest leaves; an epoch has at most one, 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,8 @@ from nodeagent.chain.decoding import decode_at
 from nodeagent.chain.events import At, Event
 from nodeagent.chain.scan import Cursor
 from nodeagent.errors import Fatal
-from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
+from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.worker.lifecycle import Lane
 
 MARKS_KEPT = 256
 _SCHEMA = """
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS events(
 CREATE TABLE IF NOT EXISTS results(
   job INTEGER NOT NULL, shard INTEGER NOT NULL, root BLOB NOT NULL, cid TEXT NOT NULL, bytes INTEGER NOT NULL,
   tasks INTEGER NOT NULL, PRIMARY KEY(job, shard));
+CREATE TABLE IF NOT EXISTS lanes(epoch INTEGER PRIMARY KEY, opened INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS batches(
   epoch INTEGER PRIMARY KEY, leaves BLOB NOT NULL, manifest BLOB NOT NULL, manifest_digest BLOB NOT NULL,
   salt BLOB NOT NULL, digest BLOB NOT NULL);
@@ -129,13 +131,12 @@ class Ledger:
             if event is not None:
                 yield event
 
-    def prune(self, before_block: int, dead_jobs: Iterable[JobId], own: NodeId) -> None:
-        """Drops batches, seeds and settlements older than a block, but ``own`` ones, and jobs that are over."""
+    def prune(self, before_block: int, dead_jobs: Iterable[JobId]) -> None:
+        """Drops batches, seeds and settlements older than a block, and jobs that are over."""
         with self.connection:
             self.connection.execute(
-                "DELETE FROM events WHERE block < ? AND (kind IN ('SeedRecorded', 'Settled', 'Claimed')"
-                " OR (kind IN ('Committed', 'Revealed') AND substr(topics, 33, 32) != ?))",
-                (before_block, own.to_bytes(32, "big")),
+                "DELETE FROM events WHERE block < ? AND kind IN ('SeedRecorded', 'Settled', 'Claimed', 'Revealed')",
+                (before_block,),
             )
             for job in dead_jobs:
                 self.connection.execute("DELETE FROM events WHERE job = ?", (job,))
@@ -169,16 +170,13 @@ class Ledger:
         ).fetchone()
         return Batch(*row) if row else None
 
-    def own_counts(self, own: NodeId) -> dict[str, int]:
-        """How many batches this node committed and revealed, as the chain has it."""
-        found = {"Committed": 0, "Revealed": 0}
-        rows = self.connection.execute(
-            "SELECT kind, COUNT(*) FROM events WHERE kind IN ('Committed', 'Revealed') AND substr(topics, 33, 32) = ?"
-            " GROUP BY kind",
-            (own.to_bytes(32, "big"),),
-        )
-        found.update({row[0]: row[1] for row in rows})
-        return {"committed": found["Committed"], "revealed": found["Revealed"]}
+    def note_lanes(self, lanes: Mapping[Epoch, Lane]) -> None:
+        """Remembers which epochs' lanes the chain has carried for this node; for counting only."""
+        known = dict(self.connection.execute("SELECT epoch, opened FROM lanes ORDER BY epoch DESC LIMIT 64"))
+        fresh = [(e, int(lane is Lane.OPEN)) for e, lane in lanes.items() if known.get(e) != int(lane is Lane.OPEN)]
+        if fresh:
+            with self.connection:
+                self.connection.executemany("INSERT OR REPLACE INTO lanes VALUES (?, ?)", fresh)
 
     def batch_epochs(self, since: Epoch) -> frozenset[Epoch]:
         rows = self.connection.execute("SELECT epoch FROM batches WHERE epoch >= ?", (since,))

@@ -16,7 +16,7 @@ ShardKey = tuple[JobId, Shard]
 
 
 class Lane(Enum):
-    """The own lane of an epoch, as the chain has it."""
+    """The own lane of an epoch, as the chain has it. ``OPEN`` also stands for one that was punished: nothing to do."""
 
     NONE = "none"
     SEALED = "sealed"

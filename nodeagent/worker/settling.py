@@ -161,7 +161,7 @@ def _build(world: World, part: Sequence[Candidate]) -> SettleCall | None:
 
 def rank(world: World, commit: Epoch) -> int:
     """Whose turn it is: nodes that committed in ``commit`` go round by epoch; others come after all of them."""
-    members = sorted(world.committed.get(commit, ()))
+    members = sorted(world.committed.get(commit) or set(world.opened.get(commit, {})))
     if world.node not in members:
         return len(members)
     return (members.index(world.node) - commit) % len(members)

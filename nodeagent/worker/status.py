@@ -51,18 +51,14 @@ def _records(home: Home) -> dict[str, Any]:
     try:
         meta = dict(connection.execute("SELECT name, value FROM meta"))
         own = int(meta.get("node", 0)).to_bytes(32, "big")
-        counts = dict(
-            connection.execute(
-                "SELECT kind, COUNT(*) FROM events WHERE substr(topics, 33, 32) = ? GROUP BY kind", (own,)
-            )
-        )
+        committed, revealed = connection.execute("SELECT COUNT(*), TOTAL(opened) FROM lanes").fetchone()
         amounts = connection.execute(
             "SELECT data FROM events WHERE kind = 'EarningsWithdrawn' AND substr(topics, 33, 32) = ?", (own,)
         )
         return {
             "inferences": int(meta.get("inferences", 0)),
-            "committed": counts.get("Committed", 0),
-            "revealed": counts.get("Revealed", 0),
+            "committed": committed,
+            "revealed": int(revealed),
             "withdrawn": sum(int.from_bytes(row[0][:32], "big") for row in amounts),
             "last_commit": _last(connection, ("commit", "turn")),
             "last_reveal": _last(connection, ("reveal", "turn")),

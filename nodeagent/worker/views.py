@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from nodeagent.protocol.lanes import unpack_lane
 from nodeagent.protocol.types import AnswerClass, Epoch, JobId
 from nodeagent.worker.draws import DrawBook
-from nodeagent.worker.lifecycle import Clock, Duty, Facts, Lane, ShardKey
+from nodeagent.worker.lifecycle import Duty, Lane, ShardKey
 from nodeagent.worker.settling import has_quorum_before
 from nodeagent.worker.world import Job, World
 
@@ -68,22 +69,16 @@ def duties(world: World, book: DrawBook, now: Epoch, min_unit_price: int) -> tup
     return tuple(found)
 
 
-def facts(world: World, book: DrawBook, clock: Clock, draws_known: bool, min_unit_price: int, resume: bool) -> Facts:
-    """What the chain says, for ``decide``."""
-    lanes: dict[Epoch, Lane] = {}
-    for epoch in range(max(0, clock.epoch - clock.reveal_grace), clock.epoch + 1):
-        if world.is_sealed(world.node, Epoch(epoch)):
-            lanes[Epoch(epoch)] = Lane.SEALED
-        elif world.node in world.opened.get(Epoch(epoch), {}):
-            lanes[Epoch(epoch)] = Lane.OPEN
-    return Facts(
-        duties=duties(world, book, clock.epoch, min_unit_price),
-        draws_known=draws_known,
-        lanes=lanes,
-        commit_blocks=world.commit_block,
-        paused_for_fault=world.paused_for_fault,
-        auto_resume=resume,
-    )
+def own_lanes(words: Mapping[Epoch, int]) -> dict[Epoch, Lane]:
+    """What the own lane words, by the epoch they were asked for, say of those epochs."""
+    found = {}
+    for epoch, word in words.items():
+        lane = unpack_lane(word)
+        if lane.sealed_for(epoch):
+            found[epoch] = Lane.SEALED
+        elif lane.epoch == epoch and not lane.empty:
+            found[epoch] = Lane.OPEN
+    return found
 
 
 def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:

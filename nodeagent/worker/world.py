@@ -66,9 +66,8 @@ class World:
     jobs: dict[JobId, Job] = field(default_factory=dict)
     node_endpoints: dict[NodeId, str] = field(default_factory=dict)
     requester_endpoints: dict[str, str] = field(default_factory=dict)
-    committed: dict[Epoch, set[NodeId]] = field(default_factory=dict)
+    committed: dict[Epoch, set[NodeId]] = field(default_factory=dict)  # from lanes, once an epoch is over
     opened: dict[Epoch, dict[NodeId, Opened]] = field(default_factory=dict)
-    commit_block: dict[Epoch, int] = field(default_factory=dict)  # own commits
     seeds_on_chain: set[Epoch] = field(default_factory=set)
     settled: dict[ShardKey, SettledIn] = field(default_factory=dict)
     claimed: set[tuple[JobId, Shard, int]] = field(default_factory=set)
@@ -88,8 +87,10 @@ class World:
             self._one(event)
 
     def is_sealed(self, node: NodeId, epoch: Epoch) -> bool:
-        """Whether the node committed for ``epoch`` and has not opened it."""
-        return node in self.committed.get(epoch, ()) and node not in self.opened.get(epoch, {})
+        """Whether the node committed for ``epoch`` and has not opened it; who did is unknown until lanes are read."""
+        if node in self.opened.get(epoch, {}):
+            return False
+        return epoch not in self.committed or node in self.committed[epoch]
 
     def over(self, job: Job, now: Epoch, settle_grace: int, report_epochs: int) -> bool:
         """Whether nothing about a job can happen any more, but for refunds."""
@@ -170,10 +171,6 @@ class World:
         match event:
             case ev.SeedRecorded():
                 self.seeds_on_chain.add(event.epoch)
-            case ev.Committed() if event.node in self.members:
-                self.committed.setdefault(event.epoch, set()).add(event.node)
-                if event.node == self.node:
-                    self.commit_block[event.epoch] = event.at.block
             case ev.Revealed() if event.node in self.members:
                 delay = epoch_of(event.at.block, self.epoch_blocks) - event.epoch
                 batch = Opened(parse_leaves(event.leaves), event.manifest, delay, event.at.block)
@@ -186,7 +183,6 @@ class World:
         """Forgets batches, seeds and settlements older than ``before``, and jobs that are over."""
         self.committed = {e: nodes for e, nodes in self.committed.items() if e >= before}
         self.opened = {e: batches for e, batches in self.opened.items() if e >= before}
-        self.commit_block = {e: block for e, block in self.commit_block.items() if e >= before}
         self.seeds_on_chain = {e for e in self.seeds_on_chain if e >= before}
         dead = set(dead_jobs)
         self.jobs = {i: job for i, job in self.jobs.items() if i not in dead}

@@ -98,11 +98,11 @@ def test_decode_log__pool_created__terms_in_order() -> None:
 
 
 def test_decode_log__job_posted__terms_from_the_word() -> None:
-    values = [3, "0x" + "0a" * 20, b"\x05" * 32, pack_job_word(TERMS), 12, 1, 909]
+    values = [3, "0x" + "0a" * 20, b"\x05" * 32, pack_job_word(TERMS), 12, 1]
     event = decode_log(raw_log(entry_of("JobPosted"), values))
     assert isinstance(event, JobPosted)
     assert event.terms == TERMS and event.terms.shards == 5
-    assert (event.job, event.units, event.unit_price, event.escrow) == (3, 12, 1, 909)
+    assert (event.job, event.units, event.unit_price) == (3, 12, 1)
     assert event.manifest == b"\x05" * 32 and event.requester == "0x" + "0a" * 20
 
 
@@ -111,10 +111,7 @@ def test_decode_log__settled__leaves() -> None:
     packed = b"".join(leaf.pack() for leaf in leaves)
     event = decode_log(raw_log(entry_of("Settled"), [b"\x09" * 32, 103, 7, 42, packed]))
     assert isinstance(event, Settled)
-    assert (
-        event.shards == leaves
-        and (event.root, event.epoch, event.payee, event.fee) == (b"\x09" * 32, 103, 7, 42)
-    )
+    assert event.shards == leaves and (event.root, event.epoch, event.payee, event.fee) == (b"\x09" * 32, 103, 7, 42)
 
 
 def test_decode_log__data_cut_short__refused() -> None:
@@ -125,5 +122,5 @@ def test_decode_log__data_cut_short__refused() -> None:
 
 
 def test_decode_log__no_topics__none() -> None:
-    log = raw_log(entry_of("Committed"), [7, 101])
+    log = raw_log(entry_of("AbsentMarked"), [7, 101])
     assert decode_log({**log, "topics": []}) is None

@@ -32,7 +32,7 @@ def terms(**changes: object) -> JobTerms:
 
 
 def posted(job: int = 1, block: int = 90, price: int = 1, **changes: object) -> ev.JobPosted:
-    return ev.JobPosted(at(block), JobId(job), "0x" + "aa" * 20, bytes([job]) * 32, terms(**changes), 12, price, 0)
+    return ev.JobPosted(at(block), JobId(job), "0x" + "aa" * 20, bytes([job]) * 32, terms(**changes), 12, price)
 
 
 def registered(node: int, seats: int = 1, first_seat: int | None = None, since: int = 2) -> list[ev.Event]:
@@ -47,10 +47,6 @@ def pool_of(nodes: int) -> list[ev.Event]:
     return [event for node in range(1, nodes + 1) for event in registered(node)]
 
 
-def committed(node: int, epoch: int, block: int | None = None) -> ev.Committed:
-    return ev.Committed(at(epoch * EB + 5 if block is None else block), NodeId(node), Epoch(epoch))
-
-
 def revealed(node: int, epoch: int, answers: dict[tuple[int, int], bytes], block: int | None = None) -> ev.Revealed:
     leaves = [Leaf(JobId(j), Shard(s), root) for (j, s), root in sorted(answers.items())]
     where = at((epoch + 1) * EB + 2 if block is None else block)
@@ -59,6 +55,11 @@ def revealed(node: int, epoch: int, answers: dict[tuple[int, int], bytes], block
 
 def settled(block: int, *shards: SettledLeaf) -> ev.Settled:
     return ev.Settled(at(block), b"\x55" * 32, Epoch(block // EB), ME, 0, shards)
+
+
+def committed(w: World, epoch: int, *nodes: int) -> None:
+    """As the lanes of an epoch that is over say."""
+    w.committed.setdefault(Epoch(epoch), set()).update(NodeId(n) for n in nodes)
 
 
 def world(events: Iterable[ev.Event] = (), node: int = ME) -> World:

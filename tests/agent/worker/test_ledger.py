@@ -13,13 +13,21 @@ from nodeagent.chain.scan import Cursor
 from nodeagent.errors import Fatal
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.ledger import MARKS_KEPT, Batch, Ledger, Result
+from nodeagent.worker.lifecycle import Lane
 
 ME = NodeId(7)
 
 
-def committed(block: int, epoch: int, node: int = ME) -> ev.Event:
-    topics = TOPIC_OF["Committed"] + node.to_bytes(32, "big")
-    event = decode_at(ev.At(block, 0, f"0x{block:064x}", topics, epoch.to_bytes(32, "big")))
+def paused(block: int, epoch: int) -> ev.Event:
+    return _event("NodePaused", block, ME, epoch.to_bytes(32, "big"))
+
+
+def recorded(block: int, epoch: int) -> ev.Event:
+    return _event("SeedRecorded", block, epoch, bytes(32))
+
+
+def _event(name: str, block: int, topic: int, data: bytes) -> ev.Event:
+    event = decode_at(ev.At(block, 0, f"0x{block:064x}", TOPIC_OF[name] + topic.to_bytes(32, "big"), data))
     assert event is not None
     return event
 
@@ -34,23 +42,23 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_apply__reopened__same_events_and_cursor(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.apply([committed(5, 1), committed(6, 2)], Cursor(6, "0x6"))
+    ledger.apply([paused(5, 1), paused(6, 2)], Cursor(6, "0x6"))
     again = Ledger(tmp_path / "agent.db")
-    assert list(again.events()) == [committed(5, 1), committed(6, 2)]
+    assert list(again.events()) == [paused(5, 1), paused(6, 2)]
     assert again.marks()[0] == Cursor(6, "0x6")
 
 
 def test_apply__event_refused_by_the_disk__cursor_does_not_move(ledger: Ledger) -> None:
-    ledger.apply([committed(5, 1)], Cursor(5, "0x5"))
-    broken = ev.Committed(ev.At(6, 0, None, b"", b""), ME, Epoch(2))  # type: ignore[arg-type]
+    ledger.apply([paused(5, 1)], Cursor(5, "0x5"))
+    broken = ev.NodePaused(ev.At(6, 0, None, b"", b""), ME, Epoch(2))  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.apply([committed(6, 1), broken], Cursor(6, "0x6"))
+        ledger.apply([paused(6, 1), broken], Cursor(6, "0x6"))
     assert ledger.marks()[0].block == 5 and len(list(ledger.events())) == 1
 
 
 def test_rewind__later_blocks__gone_with_their_marks(ledger: Ledger) -> None:
     for block in (5, 6, 7):
-        ledger.apply([committed(block, block)], Cursor(block, hex(block)))
+        ledger.apply([paused(block, block)], Cursor(block, hex(block)))
     ledger.rewind(5)
     assert [e.at.block for e in ledger.events()] == [5] and [m.block for m in ledger.marks()] == [5]
 
@@ -89,12 +97,22 @@ def test_results__same_shard_again__replaced(ledger: Ledger) -> None:
     assert {k: r.root for k, r in ledger.results().items()} == {(1, 2): b"\x02" * 32}
 
 
-def test_prune__old_commits__gone_but_own_ones(ledger: Ledger) -> None:
-    ledger.apply([committed(5, 1), committed(6, 1, node=8), committed(50, 5, node=8)], Cursor(50, "0x"))
+def test_prune__old_seeds_and_dead_jobs__gone_but_seats_and_pauses_stay(ledger: Ledger) -> None:
+    ledger.apply([paused(5, 1), recorded(6, 1), recorded(50, 5)], Cursor(50, "0x"))
     ledger.add_result(Result(JobId(1), Shard(0), b"\x01" * 32, "bafk", 10, 2))
-    ledger.prune(40, [JobId(1)], ME)
-    assert [(e.at.block, e.node) for e in ledger.events()] == [(5, 7), (50, 8)]  # type: ignore[attr-defined]
-    assert ledger.results() == {} and ledger.own_counts(ME) == {"committed": 1, "revealed": 0}
+    ledger.prune(40, [JobId(1)])
+    assert [(type(e).__name__, e.at.block) for e in ledger.events()] == [("NodePaused", 5), ("SeedRecorded", 50)]
+    assert ledger.results() == {}
+
+
+def test_note_lanes__sealed_then_opened__counted_once(ledger: Ledger) -> None:
+    for lanes in (
+        {Epoch(100): Lane.SEALED},
+        {Epoch(100): Lane.OPEN, Epoch(101): Lane.SEALED},
+        {Epoch(101): Lane.SEALED},
+    ):
+        ledger.note_lanes(lanes)
+    assert ledger.connection.execute("SELECT COUNT(*), SUM(opened) FROM lanes").fetchone() == (2, 1)
 
 
 def test_bind__another_node__fatal(ledger: Ledger) -> None:

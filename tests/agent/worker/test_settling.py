@@ -31,16 +31,17 @@ C = 10  # commit epoch of the first attempt: posted in 9, one work epoch
 SHARDS = [(1, s) for s in range(4)]
 
 
-def scene(*events: ev.Event, node: int = ME, **job: object) -> tuple[World, DrawBook]:
+def scene(*events: ev.Event, sealed: tuple[int, ...] = (), node: int = ME, **job: object) -> tuple[World, DrawBook]:
+    """Nodes that opened have committed; ``sealed`` did too and have not opened, in epoch C."""
     w = world([*pool_of(3), posted(1, **job), *events], node)
+    for epoch, opened in w.opened.items():
+        committed(w, epoch, *opened)
+    committed(w, C, *sealed)
     return w, DrawBook(w, seeds(*range(9, 30)))
 
 
 def answers(nodes: tuple[int, ...], root: bytes = ROOT, epoch: int = C, block: int | None = None) -> list[ev.Event]:
-    found: list[ev.Event] = []
-    for node in nodes:
-        found += [committed(node, epoch), revealed(node, epoch, dict.fromkeys(SHARDS, root), block)]
-    return found
+    return [revealed(node, epoch, dict.fromkeys(SHARDS, root), block) for node in nodes]
 
 
 def found(w: World, book: DrawBook, now: int) -> list[settling.Candidate]:
@@ -65,7 +66,7 @@ def test_candidates__one_never_committed__does_not_hold_the_others_up() -> None:
 
 
 def test_candidates__one_still_sealed__only_from_the_epoch_after() -> None:
-    w, book = scene(*answers((1, 2)), committed(3, C))
+    w, book = scene(*answers((1, 2)), sealed=(3,))
     assert found(w, book, C + 1) == []
     later = found(w, book, C + 2)
     assert len(later) == 4 and not any(c.early for c in later)
@@ -157,7 +158,7 @@ def test_chunks__more_than_a_call_takes__split_without_loss() -> None:
 
 def test_chunks__calldata_too_large__halved(monkeypatch: pytest.MonkeyPatch) -> None:
     shards = dict.fromkeys([(1, s) for s in range(16)], ROOT)
-    opened = [event for node in (1, 2, 3) for event in (committed(node, C), revealed(node, C, shards))]
+    opened = [revealed(node, C, shards) for node in (1, 2, 3)]
     w, book = scene(*opened, tasks=32, pace=16)
     some = found(w, book, C + 1)
     monkeypatch.setattr(settling, "MAX_CALLDATA", 600)
@@ -190,15 +191,15 @@ def test_my_turn__later_in_line__waits_its_blocks() -> None:
 
 
 def test_ready_block__a_member_withholds__the_second_epoch() -> None:
-    w, _ = scene(*answers((1, 2)), committed(3, C))
+    w, _ = scene(*answers((1, 2)), sealed=(3,))
     assert settling.ready_block(w, Epoch(C), Epoch(C + 1), EB) == (C + 2) * EB
     assert settling.ready_block(w, Epoch(C), Epoch(C + 2), EB) == (C + 1) * EB + 2
 
 
 def test_seeds_due__enough_committed__the_attempts_start() -> None:
-    w, book = scene(committed(1, C))
+    w, book = scene(sealed=(1,))
     assert settling.seeds_due(w, book, Epoch(C + 1), 8) == [], "one commit can make no quorum"
-    w.apply([committed(2, C)])
+    committed(w, C, 2)
     assert settling.seeds_due(w, book, Epoch(C), 8) == [], "too early"
     assert settling.seeds_due(w, book, Epoch(C + 1), 8) == [(C, C)]
     w.apply([ev.SeedRecorded(at(1), Epoch(C), ROOT)])

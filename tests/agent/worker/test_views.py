@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from scene import ME, ROOT, at, committed, pool_of, posted, revealed, seeds, settled, world
+from scene import ME, ROOT, at, pool_of, posted, revealed, seeds, settled, world
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import DrawBook
-from nodeagent.worker.lifecycle import Clock, Lane
-from nodeagent.worker.views import MAX_TRIES, Pace, Passes, duties, facts, sources, wanted
+from nodeagent.worker.lifecycle import Lane
+from nodeagent.worker.views import MAX_TRIES, Pace, Passes, duties, own_lanes, sources, wanted
 
 KEY = (JobId(1), Shard(0))
-CLOCK = Clock(105, 10, 2, 2, 8)
 
 
 def test_passes__transient__rests_then_tries_again() -> None:
@@ -71,17 +70,21 @@ def test_duties__settled_meanwhile__none_left() -> None:
 
 def test_duties__earlier_attempt_has_a_quorum__passed_on() -> None:
     w = world([*pool_of(3), posted(1)])
-    for node in (1, 2):
-        w.apply([committed(node, 10), revealed(node, 10, {(1, 0): ROOT})])
+    w.apply([revealed(node, 10, {(1, 0): ROOT}) for node in (1, 2)])
     book = DrawBook(w, seeds(10, 13))
     book.update(Epoch(13))
     assert {d.shard: d.wanted for d in duties(w, book, Epoch(13), 0)} == {0: False, 1: True, 2: True, 3: True}
 
 
-def test_facts__own_lanes__from_events() -> None:
-    w = world([*pool_of(2), committed(1, 9), revealed(1, 9, {}), committed(1, 10), committed(2, 8)])
-    view = facts(w, DrawBook(w, {}), CLOCK, True, 0, True)
-    assert view.lanes == {9: Lane.OPEN, 10: Lane.SEALED} and view.commit_blocks == {9: 95, 10: 105}
+def test_own_lanes__words__only_those_of_their_epoch() -> None:
+    words = {
+        Epoch(8): 8 << 224 | 2 << 216 | 1,  # opened two epochs later
+        Epoch(9): 9 << 224 | 0x10 << 216 | 1,  # reported as unrevealed: it cannot be opened any more
+        Epoch(10): 10 << 224 | 1,
+        Epoch(11): 3 << 224 | 1,  # the ring slot still holds another epoch
+        Epoch(12): 0,
+    }
+    assert own_lanes(words) == {8: Lane.OPEN, 9: Lane.OPEN, 10: Lane.SEALED}
 
 
 def test_sources__requester_first_never_oneself() -> None:

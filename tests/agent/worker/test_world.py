@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scene import EB, ME, POOL, ROOT, at, committed, pool_of, posted, registered, revealed, settled, world
+from scene import ME, POOL, ROOT, at, committed, pool_of, posted, registered, revealed, settled, world
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
@@ -16,8 +16,8 @@ def test_apply__seats_and_pauses__the_seat_list_of_each_epoch() -> None:
 
 def test_apply__other_pool__ignored() -> None:
     w = world(pool_of(2))
-    w.apply([ev.SeatTaken(at(9), PoolId(2), NodeId(9), 0, Epoch(2)), posted(7, pool=PoolId(2)), committed(9, 100)])
-    assert w.seats.nodes_at(Epoch(3)) == {1, 2} and not w.jobs and not w.committed
+    w.apply([ev.SeatTaken(at(9), PoolId(2), NodeId(9), 0, Epoch(2)), posted(7, pool=PoolId(2)), revealed(9, 100, {})])
+    assert w.seats.nodes_at(Epoch(3)) == {1, 2} and not w.jobs and not w.opened
 
 
 def test_apply__cancelled__fewer_tasks_but_the_manifests_number_stays() -> None:
@@ -26,11 +26,12 @@ def test_apply__cancelled__fewer_tasks_but_the_manifests_number_stays() -> None:
 
 
 def test_is_sealed__committed_then_opened() -> None:
-    w = world([*pool_of(2), committed(1, 100)])
+    w = world(pool_of(2))
+    assert w.is_sealed(ME, Epoch(100)), "until the lanes were read anybody may have committed"
+    committed(w, 100, 1)
     assert w.is_sealed(ME, Epoch(100)) and not w.is_sealed(NodeId(2), Epoch(100))
     w.apply([revealed(1, 100, {(1, 0): ROOT})])
-    assert not w.is_sealed(ME, Epoch(100))
-    assert w.opened[Epoch(100)][ME].delay == 1 and w.commit_block[Epoch(100)] == 100 * EB + 5
+    assert not w.is_sealed(ME, Epoch(100)) and w.opened[Epoch(100)][ME].delay == 1
 
 
 def test_apply__revealed_late__delay_in_epochs() -> None:
@@ -55,16 +56,9 @@ def test_apply__settled__each_shard_knows_its_call() -> None:
 
 
 def test_prune__old_epochs_and_dead_jobs__gone() -> None:
-    w = world(
-        [
-            *pool_of(2),
-            posted(1),
-            posted(2),
-            committed(1, 90),
-            committed(1, 100),
-            ev.SeedRecorded(at(1), Epoch(90), ROOT),
-        ]
-    )
+    w = world([*pool_of(2), posted(1), posted(2), ev.SeedRecorded(at(1), Epoch(90), ROOT)])
+    committed(w, 90, 1)
+    committed(w, 100, 1)
     w.apply([settled(1025, SettledLeaf(JobId(1), Shard(0), 0, 7, ROOT))])
     w.prune(Epoch(95), [JobId(1)])
     assert set(w.committed) == {100} and set(w.jobs) == {2} and not w.settled and not w.seeds_on_chain
