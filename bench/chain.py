@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: anvil's public development mnemonic; its accounts hold nothing anywhere else.
 MNEMONIC = "test test test test test test test test test test test junk"
 GAS_LIMIT = 1 << 24
+#: The transactions of a step share a block, whatever they may use at most.
+BLOCK_GAS = 200 * GAS_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Chain:
             for who, call in calls
         ]
         hashes = [_ok(answer) for answer in self.rpc.batch(sends)]
+        while int(self.rpc.call("txpool_status")["pending"], 16) < len(hashes):
+            pass  # anvil takes them in on another thread; a block mined now would miss some
         self.rpc.call("anvil_mine", ["0x1"])
         for hash_, (_, call), receipt in zip(hashes, calls, self._receipts(hashes), strict=True):
             if receipt is None or int(receipt["status"], 16) != 1:
@@ -135,7 +139,7 @@ def deployed(home: Path, accounts: int, params: Path | None = None) -> Iterator[
     log.unlink(missing_ok=True)
     anvil = ROOT / "node_modules" / ".bin" / "anvil"
     argv = [str(anvil), "--host", "127.0.0.1", "--port", "0", "--accounts", str(accounts), "--mnemonic", MNEMONIC]
-    process = spawn([*argv, "--balance", "1000000"], log, cwd=home)
+    process = spawn([*argv, "--balance", "1000000", "--gas-limit", str(BLOCK_GAS)], log, cwd=home)
     try:
         wait_until(lambda: b"Listening on 127.0.0.1:" in log.read_bytes(), process, "anvil", log, 30.0)
         url = "http://" + log.read_text().split("Listening on ")[1].split()[0]

@@ -85,8 +85,7 @@ contract CommitLedger is ICommitLedger, Clock {
     }
 
     /// @inheritdoc ICommitLedger
-    function reveal(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external {
-        NodeId node = _caller();
+    function reveal(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external {
         Lane storage lane = _laneOf(node, epoch);
         uint256 word = lane.word;
         if (word >> 224 != epoch || !_isSealed(word)) revert NotSealed(node, epoch);

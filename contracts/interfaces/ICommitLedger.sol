@@ -49,10 +49,11 @@ interface ICommitLedger {
     /// manifest, salt))`
     function commit(uint32 epoch, bytes27 digest) external;
 
-    /// @notice Opens a sealed batch. `leaves` ascend strictly by (job, shard).
-    function reveal(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external;
+    /// @notice Opens a node's sealed batch. `leaves` ascend strictly by (job, shard). Whoever knows the opening may send
+    /// it: a node whose key has run out of gas loses nothing, and a copied one opens the same batch.
+    function reveal(NodeId node, uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt) external;
 
-    /// @notice Opens `epoch - 1` and seals `epoch` in one transaction; a half that is not allowed is skipped, and it
+    /// @notice Opens the caller's `epoch - 1` and seals `epoch` in one transaction; a half that is not allowed is skipped, and it
     /// reverts only if both are.
     function turn(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt, bytes27 digest) external;
 

@@ -199,7 +199,10 @@ abstract contract JobBook is Earnings, Pausable {
     /// @inheritdoc IJobMarket
     function setProtocolFee(uint16 bps, address recipient) external restricted {
         if (bps > MAX_PROTOCOL_FEE_BPS) _fail("protocolFeeBps", 0, MAX_PROTOCOL_FEE_BPS, bps);
-        if (bps != 0 && recipient == address(0)) _fail("recipient", 1, type(uint160).max, 0);
+        // Jobs posted before keep their fee, so a recipient once set is only replaced.
+        if (recipient == address(0) && (bps != 0 || feeRecipient != address(0))) {
+            _fail("recipient", 1, type(uint160).max, 0);
+        }
         (protocolFeeBps, feeRecipient) = (bps, recipient);
         emit ProtocolFeeSet(bps, recipient);
     }

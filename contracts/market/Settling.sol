@@ -102,10 +102,7 @@ abstract contract Settling is JobBook {
                 uint256 key = head >> 160;
                 if (key < next) revert EntriesNotAscending(count);
                 next = key + 1;
-                if (key >> 32 != c.job) {
-                    _loadJob(c, key >> 32);
-                    if (c.word == 0) revert UnknownJob(JobId.wrap(uint64(c.job)));
-                }
+                if (key >> 32 != c.job || c.word == 0) _loadJob(c, key >> 32);
                 uint256 end = offset + ENTRY_BYTES + c.word.committee();
                 if (end > entries.length) revert MalformedCall("entries", count);
                 Words.set(t.rows, count, _readRow(t, c, key, (head >> 152) & 0xff, count) | offset);
@@ -279,6 +276,7 @@ abstract contract Settling is JobBook {
         Job storage stored = _jobs[JobId.wrap(uint64(job))];
         c.job = job;
         c.word = stored.word;
+        if (c.word == 0) revert UnknownJob(JobId.wrap(uint64(job)));
         c.shards = c.word.shards();
         c.spent = 0;
         c.protocolFeeBps = c.word & JobWord.RARE == 0 ? 0 : stored.protocolFeeBps;

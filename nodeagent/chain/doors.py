@@ -151,8 +151,8 @@ class Ledger(Door):
     def commit(self, epoch: int, digest: bytes) -> Call:
         return self.call("commit", epoch, digest)
 
-    def reveal(self, epoch: int, leaves: bytes, manifest: bytes, salt: bytes) -> Call:
-        return self.call("reveal", epoch, leaves, manifest, salt)
+    def reveal(self, node: NodeId, epoch: int, leaves: bytes, manifest: bytes, salt: bytes) -> Call:
+        return self.call("reveal", node, epoch, leaves, manifest, salt)
 
     def turn(self, epoch: int, leaves: bytes, manifest: bytes, salt: bytes, digest: bytes) -> Call:
         return self.call("turn", epoch, leaves, manifest, salt, digest)

@@ -82,7 +82,7 @@ class Hands:
     def reveal(self, action: life.Reveal) -> None:
         batch = self._batch(action.epoch)
         self.publish(batch)
-        call = self.doors.ledger.reveal(action.epoch, batch.leaves, batch.manifest_digest, batch.salt)
+        call = self.doors.ledger.reveal(self.node, action.epoch, batch.leaves, batch.manifest_digest, batch.salt)
         self.submit(life.reveal_key(action.epoch), call, action.deadline)
 
     def turn(self, action: life.Turn) -> None:

@@ -106,8 +106,7 @@ contract StoryVectorTest is Story {
         bytes32[] memory manifests = _words(".manifestDigests");
         bytes32[] memory salts = _words(".salts");
         for (uint256 i; i < 3; ++i) {
-            vm.prank(keyOf[_node(i + 1)]);
-            ledger.reveal(epoch, leaves[i], manifests[i], salts[i]);
+            ledger.reveal(_node(i + 1), epoch, leaves[i], manifests[i], salts[i]);
         }
     }
 

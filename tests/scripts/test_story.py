@@ -140,7 +140,7 @@ def revealed(world: World, committed: SimpleNamespace) -> SimpleNamespace:
     for node, key in enumerate(world.keys, start=1):
         batch, salt = committed.batches[node]
         packed = leaves_module.pack_leaves(batch)
-        world.ledger.reveal(committed.epoch, packed, MANIFEST, salt, sender=key)
+        world.ledger.reveal(node, committed.epoch, packed, MANIFEST, salt, sender=key)
     return committed
 
 

@@ -264,7 +264,7 @@ abstract contract Base is Assertions {
     /// @dev Opens what `_commit` sealed for `epoch`.
     function _reveal(NodeId node, uint256 epoch) internal {
         vm.prank(keyOf[node]);
-        ledger.reveal(uint32(epoch), batchOf[node][epoch], _manifest(node, epoch), _salt(node, epoch));
+        ledger.reveal(node, uint32(epoch), batchOf[node][epoch], _manifest(node, epoch), _salt(node, epoch));
     }
 
     function _lane(NodeId node, uint256 epoch) internal view returns (uint256) {
