@@ -34,7 +34,7 @@ from nodeagent.content.fetch import Fetcher
 from nodeagent.content.store import LocalStore
 from nodeagent.devnet import agents as nodes
 from nodeagent.devnet.network import Devnet, Options
-from nodeagent.devnet.processes import alive
+from nodeagent.devnet.processes import alive, tail
 from nodeagent.devnet.state import AgentState, Running, load_state
 from nodeagent.protocol.lanes import Lane, unpack_lane
 from nodeagent.protocol.leaves import leaves_root, parse_leaves
@@ -47,15 +47,15 @@ TASKS, SHARD = 12, 4
 T = TypeVar("T")
 
 
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """The first thing that ``look`` finds."""
+def until(what: str, look: Callable[[], T | None], log: Path | None = None) -> T:
+    """The first thing that ``look`` finds; a failure shows the end of ``log``."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         found = look()
         if found is not None and found is not False:
             return found
         time.sleep(0.05)
-    pytest.fail(f"{what} did not happen in {PATIENCE_S:.0f} s")
+    pytest.fail(f"{what} did not happen in {PATIENCE_S:.0f} s\n{tail(log) if log else ''}")
 
 
 class Net:
@@ -201,6 +201,7 @@ def test_run__killed_between_commit_and_reveal__reveals_after_restart(net: Net, 
     opened = until(
         "the reveal",
         lambda: next((e for e in net.events(since, victim.node) if isinstance(e, Revealed)), None),
+        victim.home / "agent.log",
     )
     assert (opened.epoch, opened.leaves, opened.manifest) == (epoch, leaves, manifest)
     lane = net.lane(victim.node, epoch)
@@ -240,10 +241,10 @@ def test_run__sigterm__ends_by_itself_and_goes_on_later(net: Net, tmp_path: Path
     assert agent.node is not None
     process = net.processes[agent.name]
     assert process is not None
-    group = _group(process.pid)
-    assert len(group) > 1, "it has executors"
+    executors = _descendants(process.pid)
+    assert len(executors) >= 2, "an executor, and the runtime's Node below it"
     net.kill(agent, signal.SIGTERM)
-    until("the end of its executors", lambda: not any(_exists(pid) for pid in group) or None)
+    until("the end of its executors", lambda: not any(_exists(pid) for pid in executors) or None)
     assert "agent_stopped" in (agent.home / "agent.log").read_text()
     found = nodes.status_of(agent, net.devnet.wiring(net.options))
     assert found["running"] is False and found["node"] == agent.node
@@ -259,17 +260,15 @@ def test_run__sigterm__ends_by_itself_and_goes_on_later(net: Net, tmp_path: Path
     assert found["committed"] == found["revealed"] >= 2
 
 
-def _group(leader: int) -> list[int]:
-    """Processes of a session, by its leader."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) == leader:
-            found.append(int(entry.name))
-    return found
+def _descendants(pid: int) -> list[int]:
+    """What a process started, and what those started."""
+    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    children = [child for child in running if (fields := _stat(child)) and int(fields[1]) == pid]
+    return children + [below for child in children for below in _descendants(child)]
 
 
 def _stat(pid: int) -> list[str] | None:
-    """State, parent, process group, session, … of a process."""
+    """State, parent, … of a process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
