@@ -202,7 +202,8 @@ class Network:
         for job, shard in asked:
             words += draw_words(seed, job, shard, Epoch(epoch), POOL, committee)
         slots = self.chain.doors.registry.committees(words)
-        entries, batches = [], {}
+        entries: list[SettleEntry] = []
+        batches: dict[NodeId, list[Leaf]] = {}
         for i, (job, shard) in enumerate(asked):
             members = parse_slots(slots[2 * i : 2 * i + 2], committee)
             root = keccak(b"answer" + job.to_bytes(8, "big") + shard.to_bytes(4, "big"))
@@ -280,7 +281,10 @@ WIDE: tuple[Plan, ...] = ((60, ((1, 1, 3), (8, 8, 3), (32, 8, 3), (1, 256, 3))),
 def run(plans: tuple[Plan, ...] = GATED + WIDE) -> dict[str, Any]:
     cases = []
     for nodes, shapes in plans:
-        with tempfile.TemporaryDirectory(prefix="quorate-gas-") as home, deployed(Path(home), FIRST_KEY + nodes) as chain:
+        with (
+            tempfile.TemporaryDirectory(prefix="quorate-gas-") as home,
+            deployed(Path(home), FIRST_KEY + nodes) as chain,
+        ):
             network = Network(chain, nodes)
             network.round(1, 1, shapes[0][2], turn=False)
             for jobs, shards, committee in shapes:

@@ -227,9 +227,7 @@ contract CommitLedger is ICommitLedger, Clock {
         returns (bytes27)
     {
         return bytes27(
-            keccak256(
-                abi.encode(TYPE, block.chainid, address(this), node, epoch, keccak256(leaves), manifest, salt)
-            )
+            keccak256(abi.encode(TYPE, block.chainid, address(this), node, epoch, keccak256(leaves), manifest, salt))
         );
     }
 

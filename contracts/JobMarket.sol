@@ -54,9 +54,7 @@ contract JobMarket is Settling {
         checkRange("ABSENT_BPS", 1, 1_000, params.absentBps);
         ABSENT_BPS = params.absentBps;
         // The longest plain job must fit the ring, or nothing could be posted.
-        checkRange(
-            "RING", Epochs.lifeOf(1, 1, params.settleGrace, 0, params.reportEpochs) + 1, type(uint32).max, RING
-        );
+        checkRange("RING", Epochs.lifeOf(1, 1, params.settleGrace, 0, params.reportEpochs) + 1, type(uint32).max, RING);
     }
 
     // --- claim and report -----------------------------------------------------------------------------------------
@@ -205,9 +203,8 @@ contract JobMarket is Settling {
 
     /// @dev Epoch in which the receipt's settlement was recorded, 0 if there is none.
     function _settledAt(JobId job, uint256 shard, Receipt calldata receipt) private view returns (uint256) {
-        bytes32 leaf = Trees.settlementLeaf(
-            JobId.unwrap(job), shard, receipt.attempt, receipt.paidSlots, receipt.resultRoot
-        );
+        bytes32 leaf =
+            Trees.settlementLeaf(JobId.unwrap(job), shard, receipt.attempt, receipt.paidSlots, receipt.resultRoot);
         return _settlements[MerkleProof.processProofCalldata(receipt.path, leaf)];
     }
 

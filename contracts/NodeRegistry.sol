@@ -233,9 +233,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     /// @inheritdoc INodeRegistry
     function poolView(PoolId pool) external view returns (PoolView memory) {
         Pool storage p = _existing(pool);
-        return PoolView(
-            PoolTerms(p.seatStake, p.floor, p.maxShardPay, p.maxSeatsPerNode, p.open), p.length, p.nodes
-        );
+        return PoolView(PoolTerms(p.seatStake, p.floor, p.maxShardPay, p.maxSeatsPerNode, p.open), p.length, p.nodes);
     }
 
     /// @inheritdoc INodeRegistry

@@ -51,11 +51,14 @@ library Epochs {
     }
 
     /// @notice First epoch in which nothing can happen to a shard any more that moves the job's escrow.
-    function closableFrom(uint256 last, uint256 maxAttempts, uint256 work, uint256 settleGrace, uint256 appealEpochs, uint256 reportEpochs)
-        internal
-        pure
-        returns (uint256)
-    {
+    function closableFrom(
+        uint256 last,
+        uint256 maxAttempts,
+        uint256 work,
+        uint256 settleGrace,
+        uint256 appealEpochs,
+        uint256 reportEpochs
+    ) internal pure returns (uint256) {
         unchecked {
             uint256 caseEpochs = appealEpochs == 0 ? 0 : maxAttempts * stride(work) + settleGrace;
             return last + appealEpochs + caseEpochs + reportEpochs + 1;

@@ -93,9 +93,10 @@ abstract contract JobBook is Earnings, Pausable {
     }
 
     function _quote(JobSpec calldata spec) private view returns (uint256) {
-        return Payout.escrow(
-            spec.tasks, spec.committee, uint256(spec.units) * spec.unitPrice, SETTLE_FEE_BPS, protocolFeeBps
-        );
+        return
+            Payout.escrow(
+                spec.tasks, spec.committee, uint256(spec.units) * spec.unitPrice, SETTLE_FEE_BPS, protocolFeeBps
+            );
     }
 
     function _post(JobSpec calldata spec) private nonReentrant whenNotPaused returns (JobId job) {
@@ -132,8 +133,7 @@ abstract contract JobBook is Earnings, Pausable {
             _fail("maxAttempts", 1, MAX_ATTEMPTS, spec.maxAttempts);
         }
         if (spec.units == 0) _fail("units", 1, type(uint32).max, 0);
-        uint256 life =
-            Epochs.lifeOf(spec.maxAttempts, spec.work, SETTLE_GRACE, spec.appealEpochs, REPORT_EPOCHS);
+        uint256 life = Epochs.lifeOf(spec.maxAttempts, spec.work, SETTLE_GRACE, spec.appealEpochs, REPORT_EPOCHS);
         if (life >= RING) revert JobTooLong(RING - 1, life);
         uint256 price = uint256(spec.units) * spec.unitPrice;
         if (price == 0 || price > type(uint88).max) _fail("taskPrice", 1, type(uint88).max, price);
@@ -144,10 +144,9 @@ abstract contract JobBook is Earnings, Pausable {
         }
         if (spread > MAX_SPREAD) _fail("epochs of shards", 1, MAX_SPREAD, spread);
         uint256 postEpoch = _countingEpoch();
-        return price << 168 | uint256(spec.tasks) << 136 | uint256(spec.shardSize) << 112 | postEpoch << 80
-            | pace << 64 | uint256(PoolId.unwrap(spec.pool)) << 48 | uint256(spec.committee) << 40
-            | uint256(spec.quorum) << 32 | uint256(spec.work) << 24 | uint256(spec.maxAttempts) << 16
-            | uint256(spec.class) << 8 | spec.appealEpochs;
+        return price << 168 | uint256(spec.tasks) << 136 | uint256(spec.shardSize) << 112 | postEpoch << 80 | pace << 64
+            | uint256(PoolId.unwrap(spec.pool)) << 48 | uint256(spec.committee) << 40 | uint256(spec.quorum) << 32
+            | uint256(spec.work) << 24 | uint256(spec.maxAttempts) << 16 | uint256(spec.class) << 8 | spec.appealEpochs;
     }
 
     function _checkedAgainstPool(JobSpec calldata spec, uint256 price) private view returns (uint256 pace) {
@@ -252,9 +251,7 @@ abstract contract JobBook is Earnings, Pausable {
     }
 
     function _escrowOf(uint256 word, Job storage stored) private view returns (uint256) {
-        return Payout.escrow(
-            word.tasks(), word.committee(), word.taskPrice(), SETTLE_FEE_BPS, stored.protocolFeeBps
-        );
+        return Payout.escrow(word.tasks(), word.committee(), word.taskPrice(), SETTLE_FEE_BPS, stored.protocolFeeBps);
     }
 
     /// @dev Last epoch in which an attempt of a shard may be settled.

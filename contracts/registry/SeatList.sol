@@ -261,8 +261,7 @@ abstract contract SeatList is INodeRegistry, Clock {
 
     function _setSeat(PoolId pool, uint256 index, uint256 entry) private {
         uint256 word = _seats[pool][index >> 1];
-        _seats[pool][index >> 1] = index & 1 == 0
-            ? (word & type(uint128).max) | entry << 128
-            : (word >> 128 << 128) | entry;
+        _seats[pool][index >> 1] =
+            index & 1 == 0 ? (word & type(uint128).max) | entry << 128 : (word >> 128 << 128) | entry;
     }
 }
