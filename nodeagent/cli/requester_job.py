@@ -107,7 +107,7 @@ def fetch(session: Session, number: int, out: Path, as_json: bool) -> None:
 
     history = _history(session, number)
     fetcher = result_fetcher(session, history.posted.requester)
-    manifest = fetcher.manifest(history.posted.manifest, [])
+    manifest = fetcher.manifest(history.posted.manifest)
     finish(session, history, manifest, out, as_json=as_json)
 
 

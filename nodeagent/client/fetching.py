@@ -60,9 +60,10 @@ class ResultFetcher:
     ) -> None:
         self._store, self._fetcher, self._endpoints, self._extra = store, fetcher, endpoints, list(extra)
 
-    def manifest(self, digest: bytes, sources: Sequence[str]) -> JobManifest:
-        """The job's manifest. Raises ContentUnavailable or Malformed."""
-        return parse_job_manifest(self._fetcher.fetch_digest(digest, [*sources, *self._extra]))
+    def manifest(self, digest: bytes) -> JobManifest:
+        """The job's manifest, from its requester or a node that worked on it. Raises ContentUnavailable, Malformed."""
+        sources = [*self._extra, *(url for _, url in sorted(self._endpoints.items()))]
+        return parse_job_manifest(self._fetcher.fetch_digest(digest, sources))
 
     def shard(self, history: History, manifest: JobManifest, number: int) -> ShardResults:
         """The verified results of one settled shard.

@@ -154,7 +154,7 @@ def _answers(
 ) -> list[Answered]:
     """Fetches, verifies with the chain and compares with the local check, file by file."""
     fetcher = result_fetcher(session, history.posted.requester)
-    manifest = fetcher.manifest(history.posted.manifest, [])
+    manifest = fetcher.manifest(history.posted.manifest)
     shards = fetch_all(fetcher, history, manifest, lambda s: None if not s.rejected else say(f"refused {s.rejected}"))
     write_out(out / "results", session.deployment, history, manifest, shards)
     say("asking the chain about every task")
