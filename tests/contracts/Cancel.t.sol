@@ -108,8 +108,7 @@ contract CancelTest is Scenes {
         _play(_answers(job, 0, 2));
         assertEq(_settle(_answers(job, 0, 2)), 2, "kept shards settle");
         Answer memory ended = _answer(job, 2, 0);
-        SettleCalls.Entry memory entry =
-            SettleCalls.Entry(uint64(_id(job)), 2, 0, ended.root, new uint8[](3));
+        SettleCalls.Entry memory entry = SettleCalls.Entry(uint64(_id(job)), 2, 0, ended.root, new uint8[](3));
         vm.expectRevert(abi.encodeWithSelector(IJobMarket.UnknownShard.selector, job, 2));
         market.settle(SettleCalls.encode(entry), "", "", NodeId.wrap(0));
     }
@@ -134,7 +133,7 @@ contract CancelTest is Scenes {
         spec.tasks = 1;
         uint256 kept = market.quoteEscrow(spec);
         vm.prank(owner);
-        market.setProtocolFee(0, address(0)); // what is set now does not matter
+        market.setProtocolFee(0, rival); // what is set now does not matter
         assertEq(_cancel(job), escrow - kept, "refund");
     }
 

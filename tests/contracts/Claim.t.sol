@@ -92,8 +92,7 @@ contract ClaimTest is ClaimScenes {
         SettleCalls.Call memory plan = _plan(answers);
         SettleCalls.Entry memory entry = _entryOf(answers[1], lanes);
         entry.hints[0] = SettleCalls.NO_LANE;
-        plan.entries =
-            abi.encodePacked(SettleCalls.encode(_entryOf(answers[0], lanes)), SettleCalls.encode(entry));
+        plan.entries = abi.encodePacked(SettleCalls.encode(_entryOf(answers[0], lanes)), SettleCalls.encode(entry));
         assertEq(_send(plan, stranger), 2, "both settle");
         uint16[] memory paid = new uint16[](2);
         (paid[0], paid[1]) = (7, 6);
@@ -103,7 +102,12 @@ contract ClaimTest is ClaimScenes {
         market.claim(job, 1, _receipt(answers, paid, 1), 0, opening);
         assertEq(_matured(node), 7 * PAY, "and for the three tasks of the second");
         _refused(
-            job, 0, _receipt(answers, paid, 0), 0, opening, abi.encodeWithSelector(IJobMarket.SlotPaid.selector, job, 0, 0)
+            job,
+            0,
+            _receipt(answers, paid, 0),
+            0,
+            opening,
+            abi.encodeWithSelector(IJobMarket.SlotPaid.selector, job, 0, 0)
         );
     }
 
@@ -136,7 +140,12 @@ contract ClaimTest is ClaimScenes {
                 market.claim(job, s, _receipt(two[i], 3), 2, opening);
                 assertEq(_matured(node), before + PAY, "paid");
                 _refused(
-                    job, s, _receipt(two[i], 3), 2, opening, abi.encodeWithSelector(IJobMarket.SlotPaid.selector, job, s, 2)
+                    job,
+                    s,
+                    _receipt(two[i], 3),
+                    2,
+                    opening,
+                    abi.encodeWithSelector(IJobMarket.SlotPaid.selector, job, s, 2)
                 );
             }
         }

@@ -48,9 +48,7 @@ contract CloseTest is Scenes {
         uint256 from = _lastOf(_id(job), 4) + 4 + 1;
         assertEq(_closableFrom(job), from, "after the last shard's last, and the time for claims");
         _rollTo(from - 1, shape.epochBlocks - 1);
-        _refused(
-            job, abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1))
-        );
+        _refused(job, abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1)));
         _rollTo(from);
         assertEq(market.close(job), market.quoteEscrow(spec), "everything");
     }
@@ -141,9 +139,7 @@ contract CloseTest is Scenes {
         vm.revertToState(id);
         _rollTo(_closableFrom(job));
         market.close(job);
-        vm.expectRevert(
-            abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last + 4), uint32(last + 5))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last + 4), uint32(last + 5)));
         market.claim(job, 0, _receipt(answer, 6), 0, opening);
     }
 
@@ -209,9 +205,7 @@ contract CloseAfterAppealTest is Scenes {
         uint256 from = last + 7 + (3 * 3 + 8) + 4 + 1;
         assertEq(market.jobView(job).closableFrom, from, "window, case, claims");
         _rollTo(from - 1, shape.epochBlocks - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1)));
         market.close(job);
         _rollTo(from);
         assertEq(market.close(job), market.quoteEscrow(spec), "everything");

@@ -63,7 +63,9 @@ contract ConstructorsTest is Scenes {
         CommitLedger most = new CommitLedger(registry, 15, 10_000);
         assertEq(uint256(least.REVEAL_GRACE()) << 16 | least.UNREVEALED_BPS(), 2 << 16 | 1, "least");
         assertEq(uint256(most.REVEAL_GRACE()) << 16 | most.UNREVEALED_BPS(), 15 << 16 | 10_000, "most");
-        assertEq(uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");
+        assertEq(
+            uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock"
+        );
     }
 
     function test_constructor__market__relationsAtTheirEdges() public {
@@ -102,7 +104,9 @@ contract ConstructorsTest is Scenes {
         JobMarket least = _deploy(registry, JobMarket.Params(1, 1, 0, 1));
         assertEq(least.REPORT_EPOCHS(), 1, "report");
         assertEq(least.SETTLE_FEE_BPS(), 0, "no fee");
-        assertEq(uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");
+        assertEq(
+            uint256(least.EPOCH_BLOCKS()) << 16 | least.RING() << 8 | least.LEAD(), 10 << 16 | 128 << 8 | 4, "clock"
+        );
         assertEq(address(least.registry()), address(registry), "registry");
         assertEq(address(least.ledger()), address(ledger), "ledger");
         assertEq(least.paymentToken(), address(payToken), "token");

@@ -61,14 +61,10 @@ contract FeesTest is Scenes {
 
     function test_setProtocolFee__outOfRange__reverts() public {
         vm.prank(owner);
-        vm.expectRevert(
-            abi.encodeWithSelector(IJobMarket.OutOfRange.selector, "protocolFeeBps", 0, 1_000, 1_001)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.OutOfRange.selector, "protocolFeeBps", 0, 1_000, 1_001));
         market.setProtocolFee(1_001, treasury);
         vm.prank(owner);
-        vm.expectRevert(
-            abi.encodeWithSelector(IJobMarket.OutOfRange.selector, "recipient", 1, type(uint160).max, 0)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.OutOfRange.selector, "recipient", 1, type(uint160).max, 0));
         market.setProtocolFee(1, address(0));
         _setFee(0, address(0));
     }

@@ -76,11 +76,10 @@ contract PostTest is Scenes {
         assertEq(quote, 3 * 100 * 12_000 + 3 * 100 * 12_000 / 100, "gross and one percent");
         uint256 before = payToken.balanceOf(requester);
         uint256 postEpoch = _counting();
-        uint256 word = uint256(12_000) << 168 | uint256(100) << 136 | uint256(9) << 112 | postEpoch << 80
-            | uint256(1) << 64 | uint256(1) << 48 | uint256(3) << 40 | uint256(2) << 32 | uint256(2) << 24
-            | uint256(4) << 16;
+        uint256 word = uint256(12_000) << 168 | uint256(100) << 136 | uint256(9) << 112 | postEpoch << 80 | uint256(1)
+            << 64 | uint256(1) << 48 | uint256(3) << 40 | uint256(2) << 32 | uint256(2) << 24 | uint256(4) << 16;
         vm.expectEmit(true, true, true, true, address(market));
-        emit IJobMarket.JobPosted(_job(1), requester, spec.manifest, word, 12, 1_000, quote);
+        emit IJobMarket.JobPosted(_job(1), requester, spec.manifest, word, 12, 1_000);
         JobId job = _post(spec);
 
         assertEq(_id(job), 1, "first job");
@@ -131,7 +130,7 @@ contract PostTest is Scenes {
         assertEq(market.quoteEscrow(spec), 36_000 + 360 + 900, "both fees");
         JobId job = _post(spec);
         vm.prank(owner);
-        market.setProtocolFee(0, address(0));
+        market.setProtocolFee(0, rival);
         assertEq(market.jobView(job).protocolFeeBps, 250, "kept");
         assertEq(market.jobView(_post(spec)).protocolFeeBps, 0, "the next has none");
         assertEq(uint256(market.jobView(job).class), uint256(AnswerClass.EXACT), "the mark does not touch the class");
@@ -316,17 +315,14 @@ contract PostTest is Scenes {
         payToken.approve(address(market), quote - 1);
         _refused(
             _spec(),
-            abi.encodeWithSelector(
-                IERC20Errors.ERC20InsufficientAllowance.selector, address(market), quote - 1, quote
-            )
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(market), quote - 1, quote)
         );
         vm.startPrank(requester);
         payToken.approve(address(market), type(uint256).max);
         payToken.transfer(owner, payToken.balanceOf(requester) - quote + 1);
         vm.stopPrank();
         _refused(
-            _spec(),
-            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, requester, quote - 1, quote)
+            _spec(), abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, requester, quote - 1, quote)
         );
     }
 
@@ -410,9 +406,8 @@ contract PostTest is Scenes {
 
     function test_postWithPermit__signedByAnotherOrTooLate__reverts() public {
         uint256 quote = _noAllowance();
-        bytes memory reason = abi.encodeWithSelector(
-            IERC20Errors.ERC20InsufficientAllowance.selector, address(market), 0, quote
-        );
+        bytes memory reason =
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(market), 0, quote);
         (uint8 v, bytes32 r, bytes32 s) = _permit("rival", quote, block.timestamp);
         vm.prank(requester);
         vm.expectRevert(reason);

@@ -171,9 +171,7 @@ contract SettleTest is Scenes {
         assertEq(last, _startOf(_id(job), 0, 0) + 3 * 3 - 1 + 8, "as the page says");
         SettleCalls.Call memory plan = _plan(_one(answer));
         _rollTo(last + 1);
-        _refused(
-            plan, abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(last + 1))
-        );
+        _refused(plan, abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(last + 1)));
         _rollTo(last, shape.epochBlocks - 1);
         assertEq(_send(plan, stranger), 1, "in its last block");
     }
@@ -329,9 +327,7 @@ contract SettleTest is Scenes {
         uint8 slot = _slotOf(_id(job), 0, 1, _node(1));
         entry.hints[slot] = _indexOf(lanes, right);
         plan.entries = SettleCalls.encode(entry);
-        _refused(
-            plan, abi.encodeWithSelector(IJobMarket.WrongLane.selector, job, 0, slot, _node(1), _node(1))
-        );
+        _refused(plan, abi.encodeWithSelector(IJobMarket.WrongLane.selector, job, 0, slot, _node(1), _node(1)));
     }
 
     // --- what is named --------------------------------------------------------------------------------------------

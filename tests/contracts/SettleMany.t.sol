@@ -190,7 +190,9 @@ contract SettleManyTest is Scenes {
         _play(first);
         Answer memory second = _answer(_job(1), 0, 1);
         _play(second);
-        _refused(_plan(_join(_one(first), _one(second))), abi.encodeWithSelector(IJobMarket.EntriesNotAscending.selector, 1));
+        _refused(
+            _plan(_join(_one(first), _one(second))), abi.encodeWithSelector(IJobMarket.EntriesNotAscending.selector, 1)
+        );
     }
 
     function test_settle__lanesNotAscending__reverts() public {
@@ -206,7 +208,8 @@ contract SettleManyTest is Scenes {
     function test_settle__tooManyOrBrokenLanes__reverts() public {
         Answer[] memory answers = _four();
         SettleCalls.Call memory plan = _plan(answers);
-        SettleCalls.Call memory bad = SettleCalls.Call(plan.entries, abi.encodePacked(plan.lanes, hex"00"), plan.openings);
+        SettleCalls.Call memory bad =
+            SettleCalls.Call(plan.entries, abi.encodePacked(plan.lanes, hex"00"), plan.openings);
         _refused(bad, _malformed("lanes", 3));
         // Strangers' lanes behind the three that are needed do no harm: up to 254 in all.
         for (uint32 n = 4; n <= 254; ++n) {
@@ -227,6 +230,25 @@ contract SettleManyTest is Scenes {
         _refused(plan, _malformed("entries", 3));
         plan.entries = _cut(entries, 0, 47);
         _refused(plan, _malformed("entries", 0));
+    }
+
+    function test_settle__moreThan256Entries__reverts() public {
+        vm.startPrank(operator);
+        for (uint256 n = 1; n <= 3; ++n) {
+            registry.takeSeats(_node(n), 3);
+        }
+        vm.stopPrank();
+        JobId job = _jobOf(257, 1, 24); // over eleven epochs, all of which can be settled in the twelfth
+        uint256 first = _startOf(_id(job), 0, 0);
+        _rollTo(first + 11, 2);
+        bytes memory entries;
+        for (uint256 shard; shard < 257; ++shard) {
+            if (shard % 24 == 0) _recordSeed(first + shard / 24);
+            entries = abi.encodePacked(entries, uint64(_id(job)), uint32(shard), uint8(0), _root(1, shard), hex"ff");
+        }
+        _refused(SettleCalls.Call(entries, "", ""), _malformed("entries", 256));
+        entries = _cut(entries, 0, 256 * 46);
+        _refused(SettleCalls.Call(entries, "", ""), abi.encodeWithSelector(IJobMarket.NoQuorum.selector, job, 0, 1, 0));
     }
 
     function test_settle__nothingAtAll__settlesNothing() public {
@@ -296,9 +318,8 @@ contract SettleManyTest is Scenes {
         uint256[] memory lanes = _lanesOf(some);
         SettleCalls.Opening memory good = _openingOf(some, lanes[0], 0);
         assertGt(good.proof.length, 0, "the range has a proof");
-        bytes memory reason = abi.encodeWithSelector(
-            IJobMarket.WrongOpening.selector, _node(lanes[0] >> 32), uint32(lanes[0])
-        );
+        bytes memory reason =
+            abi.encodeWithSelector(IJobMarket.WrongOpening.selector, _node(lanes[0] >> 32), uint32(lanes[0]));
         SettleCalls.Opening memory bad = _openingOf(some, lanes[0], 0);
         bad.proof[0] = _flip(bad.proof[0]);
         _refused(_withOpening(some, bad), reason);
@@ -367,9 +388,7 @@ contract SettleManyTest is Scenes {
             _rollTo(uint32(pair) + uint256(delay));
             _reveal(_node(1), uint32(pair));
             SettleCalls.Call memory plan = _withOpening(_one(answer), _openingOf(_one(answer), pair, 0));
-            _refused(
-                plan, abi.encodeWithSelector(IJobMarket.RevealedTooLate.selector, _node(1), uint32(pair), delay)
-            );
+            _refused(plan, abi.encodeWithSelector(IJobMarket.RevealedTooLate.selector, _node(1), uint32(pair), delay));
             assertEq(_settle(_one(answer)), 1, "the others settle");
             assertEq(_matured(_node(1)), 0, "unpaid");
             vm.revertToState(id);

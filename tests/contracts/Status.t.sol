@@ -56,9 +56,7 @@ contract StatusTest is Scenes {
         for (uint256 i; i < jobs.length; ++i) {
             if (settledAts[i] != 0) continue; // by receipt, below
             _rollTo(nows[i], i % shape.epochBlocks);
-            assertEq(
-                uint256(market.shardStatus(_job(jobs[i] + 1), uint32(shards[i]))), statuses[i], _caseName(i)
-            );
+            assertEq(uint256(market.shardStatus(_job(jobs[i] + 1), uint32(shards[i]))), statuses[i], _caseName(i));
         }
     }
 
@@ -170,9 +168,7 @@ contract StatusTest is Scenes {
             );
         }
         if (epoch > last) {
-            vm.expectRevert(
-                abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(epoch))
-            );
+            vm.expectRevert(abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(epoch)));
         }
         uint256 settled = market.settle(plan.entries, plan.lanes, plan.openings, NodeId.wrap(0));
         if (epoch > commitEpoch && epoch <= last) {

@@ -77,9 +77,8 @@ contract VerifyTest is Scenes {
     }
 
     function _taskProof(uint256 task) private view returns (IJobMarket.TaskProof memory) {
-        return IJobMarket.TaskProof(
-            _receipt(answers, paid, task / 3), PlainTrees.sortedPath(_leaves(task / 3), task % 3)
-        );
+        return
+            IJobMarket.TaskProof(_receipt(answers, paid, task / 3), PlainTrees.sortedPath(_leaves(task / 3), task % 3));
     }
 
     function _chunkProof(uint256 task, uint256 chunk) private view returns (IJobMarket.ChunkProof memory proof) {
@@ -93,10 +92,12 @@ contract VerifyTest is Scenes {
         return market.verifyTask(job, uint32(task), results[task], _taskProof(task));
     }
 
-    function _false(uint32 task, IJobMarket.TaskResult memory result, IJobMarket.TaskProof memory proof, string memory why)
-        private
-        view
-    {
+    function _false(
+        uint32 task,
+        IJobMarket.TaskResult memory result,
+        IJobMarket.TaskProof memory proof,
+        string memory why
+    ) private view {
         assertFalse(market.verifyTask(job, task, result, proof), why);
     }
 
@@ -212,9 +213,8 @@ contract VerifyTest is Scenes {
         for (uint256 task; task < 7; ++task) {
             bytes memory data = results[task].data;
             for (uint256 i; i * 1_024 < data.length; ++i) {
-                bool sound = market.verifyChunk(
-                    job, uint32(task), uint32(i), PlainTrees.chunk(data, i), _chunkProof(task, i)
-                );
+                bool sound =
+                    market.verifyChunk(job, uint32(task), uint32(i), PlainTrees.chunk(data, i), _chunkProof(task, i));
                 assertTrue(sound, "every chunk");
             }
         }
