@@ -159,7 +159,9 @@ class Session:
         try:
             scaled = Decimal(text) * 10**decimals
         except InvalidOperation:
-            raise click.UsageError(f"{what} {text!r} is not a number of {symbol}") from None
+            scaled = Decimal("nan")
+        if not scaled.is_finite():
+            raise click.UsageError(f"{what} {text!r} is not a number of {symbol}")
         if scaled != int(scaled) or scaled < 0:
             raise click.UsageError(f"{what} {text} is not a positive amount with at most {decimals} decimals")
         return int(scaled)

@@ -20,7 +20,7 @@ import numpy as np
 from nodeagent.client.inputs import Array
 from nodeagent.errors import Fatal, JobFault
 
-DEFAULT_COUNT = 300
+DEFAULT_COUNT = 256
 LOOKED_AT = 20_000  # files the default selection chooses from
 LARGEST = 8 << 20  # of a file in the default selection
 INPUT, OUTPUT = "bytes", "target_label"

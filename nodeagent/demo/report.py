@@ -73,7 +73,7 @@ def node_rows(run: Run) -> list[dict[str, Any]]:
                 "gateway": status["gateway"],
             }
         )
-    return rows
+    return sorted(rows, key=lambda row: int(row["id"]))
 
 
 def file_rows(run: Run) -> list[dict[str, Any]]:

@@ -72,8 +72,10 @@ def run_demo(options: DemoOptions, say: Say) -> dict[str, Any]:
     rows = np.stack([f.features for f in sent if f.features is not None])
     runtimes = options.project / "build" / "runtimes"
     install(runtimes)
+    say("timing a few tasks on this machine")
     pace = seconds_per_task(options.out, runtimes, model, rows)
-    terms = choose_terms(len(sent), options.nodes * SEATS, pace, os.cpu_count() or 1, options.nodes)
+    load = max(0.0, os.getloadavg()[0] - 1)
+    terms = choose_terms(len(sent), options.nodes * SEATS, pace, os.cpu_count() or 1, options.nodes, load)
     local = LocalCheck(options.out, runtimes, model, inputs)
     network = Devnet(options.out / "devnet", say, options.project)
     network.down()

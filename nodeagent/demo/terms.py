@@ -21,15 +21,18 @@ class DemoTerms:
     block_time: float
 
 
-def choose_terms(tasks: int, seats: int, task_seconds: float, cores: int, nodes: int) -> DemoTerms:
+def choose_terms(tasks: int, seats: int, task_seconds: float, cores: int, nodes: int, load: float = 0.0) -> DemoTerms:
     """Shards that all start in one epoch, and blocks just slow enough to compute them in ``WORK`` epochs.
 
     :param seats: of the whole pool; the market starts at most ``2 * seats / committee`` shards an epoch
-    :param task_seconds: one task on one core
+    :param task_seconds: one task, as one process of this machine was seen to take
+    :param load: processes that wanted a core meanwhile, besides that one
     """
     shards = max(1, min(tasks, 2 * seats // COMMITTEE))
     size = math.ceil(tasks / shards)
-    compute = tasks * COMMITTEE * task_seconds / max(1, min(cores, nodes))
+    one_share = min(1.0, cores / (load + 1))  # of a core, for the process that was timed
+    all_shares = min(float(nodes), float(cores), nodes * cores / (load + nodes))
+    compute = tasks * COMMITTEE * task_seconds * one_share / all_shares
     blocks = (WORK - 1) * EPOCH_BLOCKS  # the commit takes part of the last epoch
     block_time = (START_S + SLACK * compute) / blocks
     return DemoTerms(size, round(min(SLOWEST, max(FASTEST, block_time)), 2))

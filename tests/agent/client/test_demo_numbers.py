@@ -26,6 +26,11 @@ def test_choose_terms__two_idle_cores__fits_the_minute() -> None:
     assert epochs * EPOCH_BLOCKS * terms.block_time < 50
 
 
+def test_choose_terms__busy_machine__counts_that_one_process_was_slowed_more_than_five() -> None:
+    naive, aware = (choose_terms(300, 20, 0.1, 2, 5, load).block_time for load in (0.0, 4.0))
+    assert choose_terms(300, 20, 0.04, 2, 5).block_time < aware < naive
+
+
 def test_choose_terms__slow_machine__beats_slower_but_within_bounds() -> None:
     slow = choose_terms(300, 20, 0.3, 2, 5)
     assert slow.block_time > choose_terms(300, 20, 0.035, 2, 5).block_time
