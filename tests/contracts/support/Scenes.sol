@@ -218,22 +218,36 @@ abstract contract Scenes is Story {
         storageVm.record();
         _send(plan, settler);
         (, bytes32[] memory writes) = storageVm.accesses(address(market));
-        bytes32[] memory afterwards = new bytes32[](writes.length);
-        for (uint256 i; i < writes.length; ++i) {
-            afterwards[i] = vm.load(address(market), writes[i]);
-        }
+        bytes32[] memory afterwards = _values(writes);
         vm.revertToState(id);
-        for (uint256 i; i < writes.length; ++i) {
-            bool seen;
-            for (uint256 k; k < i; ++k) {
-                if (writes[k] == writes[i]) seen = true;
-            }
-            bytes32 before = vm.load(address(market), writes[i]);
-            if (seen || before == afterwards[i]) continue;
-            ++changed;
-            if (before == 0) ++newSlots;
-        }
+        (newSlots, changed) = _compare(writes, _values(writes), afterwards);
         _send(plan, settler);
+    }
+
+    function _values(bytes32[] memory slots) private view returns (bytes32[] memory values) {
+        values = new bytes32[](slots.length);
+        for (uint256 i; i < slots.length; ++i) {
+            values[i] = vm.load(address(market), slots[i]);
+        }
+    }
+
+    function _compare(bytes32[] memory slots, bytes32[] memory before, bytes32[] memory afterwards)
+        private
+        pure
+        returns (uint256 newSlots, uint256 changed)
+    {
+        for (uint256 i; i < slots.length; ++i) {
+            if (before[i] == afterwards[i] || _isSeen(slots, i)) continue;
+            ++changed;
+            if (before[i] == 0) ++newSlots;
+        }
+    }
+
+    function _isSeen(bytes32[] memory slots, uint256 index) private pure returns (bool) {
+        for (uint256 i; i < index; ++i) {
+            if (slots[i] == slots[index]) return true;
+        }
+        return false;
     }
 
     /// @dev Gas of the call alone with everything cold, as the first call of a transaction finds it.
