@@ -103,15 +103,14 @@ def _show(found: dict[str, Any]) -> None:
 
 
 class terminable:  # noqa: N801 - used as a word
-    """Turns SIGTERM into KeyboardInterrupt, so that a stopped command cleans up like an interrupted one."""
+    """Turns SIGTERM and a closed terminal into KeyboardInterrupt: a stopped command cleans up like an interrupted one."""
 
     def __enter__(self) -> None:
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        self._before = signal.signal(signal.SIGTERM, interrupt)
+        self._before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
-
-
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

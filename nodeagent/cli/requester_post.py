@@ -35,6 +35,7 @@ PUBLIC = "models and inputs are public: anyone can fetch them, nodes must"
     help=".npz with one array per model input, all with the tasks as leading axis",
 )
 @term_options
+@click.option("--runtime", default="onnx-canonical", show_default=True, help="what nodes compute with")
 @click.option("--title", help="a line for people, in the manifest")
 @click.option("--wait", is_flag=True, help="serve the payloads and wait for the results")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="folder for the results")
@@ -48,6 +49,7 @@ def post(
     /,
     model: Path,
     inputs: Path,
+    runtime: str,
     title: str | None,
     wait: bool,
     out: Path | None,
@@ -63,6 +65,11 @@ def post(
     receipts.json for quorate verify.
     """
     options = options_of(given)
+    if runtime != "onnx-canonical":
+        raise click.UsageError(
+            f"--runtime {runtime}: only onnx-canonical gives the same bytes on every machine; "
+            "others need numeric tolerance, which this version does not have"
+        )
     if out is not None and not wait:
         raise click.UsageError("--out needs --wait; later, use: quorate job fetch JOB --out DIR")
     job, plan = post_or_attach(session, model, inputs, options, title=title, out=out, new=new, approve=approve, yes=yes)

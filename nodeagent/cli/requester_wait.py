@@ -81,6 +81,7 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
     """Fetches what is settled, writes it and says what came of the job. Exit code 1 when tasks lack an answer."""
     from nodeagent.client.fetching import fetch_all
     from nodeagent.client.outputs import RECEIPTS, write_out
+    from nodeagent.client.progress import progress_of
 
     job, terms = int(history.posted.job), history.terms
     summary: dict[str, object] = {
@@ -101,8 +102,11 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
     if as_json:
         print_json(summary)
     missing = terms.shards - len(history.settled)
-    if missing:
+    if missing and progress_of(history, session.deployment).ended:
         say(f"{missing} of {terms.shards} shards found no quorum; their price comes back with quorate job close {job}")
+    elif missing:
+        say(f"{missing} of {terms.shards} shards are not settled yet: quorate job watch {job}, then fetch again")
+    if missing:
         raise click.exceptions.Exit(1)
 
 

@@ -27,6 +27,12 @@ INPUT, OUTPUT = "bytes", "target_label"
 SKIPPED_FOLDERS = frozenset(("__pycache__", ".git", "node_modules"))
 
 
+def shown(path: os.PathLike[str] | str) -> str:
+    """A path as text that every terminal and JSON reader takes; file names are bytes, and may be any."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 class NoFiles(JobFault):
     """There is nothing to classify. Says where it looked."""
 
@@ -72,7 +78,7 @@ class Magika:
 
     def look(self, path: Path) -> FoundFile:
         """One directory entry, never following a link."""
-        name = os.fspath(path)
+        name = shown(path)
         try:
             mode = path.lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
@@ -120,7 +126,7 @@ def every_file(folder: Path) -> tuple[list[Path], list[FoundFile]]:
     unreadable: list[FoundFile] = []
 
     def note(error: OSError) -> None:
-        unreadable.append(FoundFile(str(error.filename), None, None, f"unreadable folder: {error.strerror}"))
+        unreadable.append(FoundFile(shown(error.filename), None, None, f"unreadable folder: {error.strerror}"))
 
     found = sorted(Path(root) / name for root, _, names in os.walk(folder, onerror=note) for name in names)
     if not found and not unreadable:

@@ -30,7 +30,7 @@ from nodeagent.demo.files import INPUT, OUTPUT, FoundFile, Magika, default_roots
 from nodeagent.demo.ledgerbook import committees, transactions
 from nodeagent.demo.report import Answered, Run, empty_report, make_report
 from nodeagent.demo.show import LiveView
-from nodeagent.demo.terms import ATTEMPTS, COMMITTEE, QUORUM, WORK, DemoTerms, choose_terms
+from nodeagent.demo.terms import ATTEMPTS, COMMITTEE, EPOCH_BLOCKS, QUORUM, WORK, DemoTerms, choose_terms, usable_cores
 from nodeagent.devnet.agents import statuses
 from nodeagent.devnet.network import Devnet, Options
 from nodeagent.devnet.state import DevnetState
@@ -75,7 +75,8 @@ def run_demo(options: DemoOptions, say: Say) -> dict[str, Any]:
     say("timing a few tasks on this machine")
     pace = seconds_per_task(options.out, runtimes, model, rows)
     load = max(0.0, os.getloadavg()[0] - 1)
-    terms = choose_terms(len(sent), options.nodes * SEATS, pace, os.cpu_count() or 1, options.nodes, load)
+    terms = choose_terms(len(sent), options.nodes * SEATS, pace, usable_cores(), options.nodes, load)
+    say(f"{len(sent)} tasks, about {WORK * EPOCH_BLOCKS * terms.block_time:.0f} s to compute them three times over")
     local = LocalCheck(options.out, runtimes, model, inputs)
     network = Devnet(options.out / "devnet", say, options.project)
     network.down()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 EPOCH_BLOCKS = 10
 WORK = 8  # epochs a committee has to compute: one commit per node then opens everything
 COMMITTEE, QUORUM, ATTEMPTS = 3, 2, 3
-FASTEST, SLOWEST = 0.3, 6.0  # seconds between blocks
+FASTEST, SLOWEST = 0.3, 60.0  # seconds between blocks
 START_S = 4.0  # five agents check and load the model at once
 SLACK = 1.15
 
@@ -21,7 +23,7 @@ class DemoTerms:
     block_time: float
 
 
-def choose_terms(tasks: int, seats: int, task_seconds: float, cores: int, nodes: int, load: float = 0.0) -> DemoTerms:
+def choose_terms(tasks: int, seats: int, task_seconds: float, cores: float, nodes: int, load: float = 0.0) -> DemoTerms:
     """Shards that all start in one epoch, and blocks just slow enough to compute them in ``WORK`` epochs.
 
     :param seats: of the whole pool; the market starts at most ``2 * seats / committee`` shards an epoch
@@ -36,3 +38,14 @@ def choose_terms(tasks: int, seats: int, task_seconds: float, cores: int, nodes:
     blocks = (WORK - 1) * EPOCH_BLOCKS  # the commit takes part of the last epoch
     block_time = (START_S + SLACK * compute) / blocks
     return DemoTerms(size, round(min(SLOWEST, max(FASTEST, block_time)), 2))
+
+
+def usable_cores() -> float:
+    """Cores this process may use: its affinity, and its control group's quota where there is one."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = float(len(affinity(0)) if affinity else os.cpu_count() or 1)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, max(0.5, int(quota) / int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return cores

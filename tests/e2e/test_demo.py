@@ -32,7 +32,7 @@ SOURCES = (
 
 @pytest.fixture
 def odd_folder(tmp_path: Path) -> Path:
-    """A 0-byte file, a tiny one, blanks, a link to a file outside, a pipe."""
+    """A 0-byte file, a tiny one, blanks, a link to a file outside, a pipe, a name that is no text."""
     folder = tmp_path / "odd"
     folder.mkdir()
     (folder / "empty.bin").write_bytes(b"")
@@ -42,6 +42,7 @@ def odd_folder(tmp_path: Path) -> Path:
     (folder / "link.py").symlink_to(SOURCES[0][0])
     (folder / "dangling").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "pipe")
+    (folder / os.fsdecode(b"odd\xff\nname")).write_bytes(b"")
     return folder
 
 
@@ -79,6 +80,7 @@ def test_demo__nothing_for_the_model__gives_the_packages_labels_without_a_chain(
         "link.py": ("symlink", "a link, not followed"),
         "dangling": ("symlink", "a link, not followed"),
         "pipe": (None, "not a regular file"),
+        "odd\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}name": ("empty", "empty"),
     }
     assert "no file needs the model" in done.stderr
     assert not (out / "devnet").exists()
@@ -93,7 +95,7 @@ def test_demo__mixed_folder__every_number_agrees_and_no_process_is_left(tmp_path
     assert report["tasks"] == report["verified"] == report["matches_local_onnxruntime"] == len(SOURCES)
     labels = {Path(f["path"]).name: f["label"] for f in report["files"] if f["sent"]}
     assert labels == {source.name: label for source, label in SOURCES}
-    assert len(report["files"]) == len(SOURCES) + 7
+    assert len(report["files"]) == len(SOURCES) + 8
     _check_nodes(report)
     _check_gas(report)
     receipts = json.loads(Path(report["receipts"]).read_text())

@@ -96,6 +96,8 @@ def test_commands__not_connected__say_what_to_do(
         (["quote"], "give --model and --inputs, or --tasks and --units"),
         (["quote", "--tasks", "3"], "--tasks needs --units"),
         (["job", "post"], "Missing option '--model'"),
+        (["job", "post", "--model", __file__, "--inputs", __file__, "--runtime", "onnx-native"], "numeric tolerance"),
+        (["job", "post", "--model", __file__, "--inputs", __file__, "--out", "x"], "--out needs --wait"),
         (["job", "fetch", "1"], "Missing option '--out'"),
         (["job", "watch", "0"], "0 is not in the range x>=1"),
         (["frob"], "No such command 'frob'"),

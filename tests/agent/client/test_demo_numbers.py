@@ -34,7 +34,7 @@ def test_choose_terms__busy_machine__counts_that_one_process_was_slowed_more_tha
 def test_choose_terms__slow_machine__beats_slower_but_within_bounds() -> None:
     slow = choose_terms(300, 20, 0.3, 2, 5)
     assert slow.block_time > choose_terms(300, 20, 0.035, 2, 5).block_time
-    assert choose_terms(300, 20, 100.0, 1, 5).block_time == SLOWEST
+    assert choose_terms(300, 20, 1000.0, 1, 5).block_time == SLOWEST
     assert choose_terms(1, 20, 0.001, 64, 5).block_time == FASTEST
 
 
