@@ -30,7 +30,7 @@ from nodeagent.demo.files import INPUT, OUTPUT, FoundFile, Magika, default_roots
 from nodeagent.demo.ledgerbook import committees, transactions
 from nodeagent.demo.report import Answered, Run, empty_report, make_report
 from nodeagent.demo.show import LiveView
-from nodeagent.demo.terms import ATTEMPTS, COMMITTEE, EPOCH_BLOCKS, QUORUM, WORK, DemoTerms, choose_terms, usable_cores
+from nodeagent.demo.terms import ATTEMPTS, COMMITTEE, QUORUM, DemoTerms, choose_terms, usable_cores
 from nodeagent.devnet.agents import statuses
 from nodeagent.devnet.network import Devnet, Options
 from nodeagent.devnet.state import DevnetState
@@ -76,7 +76,7 @@ def run_demo(options: DemoOptions, say: Say) -> dict[str, Any]:
     pace = seconds_per_task(options.out, runtimes, model, rows)
     load = max(0.0, os.getloadavg()[0] - 1)
     terms = choose_terms(len(sent), options.nodes * SEATS, pace, usable_cores(), options.nodes, load)
-    say(f"{len(sent)} tasks, about {WORK * EPOCH_BLOCKS * terms.block_time:.0f} s to compute them three times over")
+    say(f"{len(sent)} tasks, each computed by {COMMITTEE} nodes: about {terms.seconds:.0f} s")
     local = LocalCheck(options.out, runtimes, model, inputs)
     network = Devnet(options.out / "devnet", say, options.project)
     network.down()
@@ -127,7 +127,7 @@ def _job(session: Session, model: Path, inputs: Path, terms: DemoTerms) -> Histo
         committee=COMMITTEE,
         quorum=QUORUM,
         pace=0,
-        work=WORK,
+        work=terms.work,
         attempts=ATTEMPTS,
         appeal_epochs=0,
         units="auto",
