@@ -23,19 +23,18 @@ class AnvilMissing(Fatal):
 
 
 def find_anvil(project: Path | None) -> Path:
-    """The project's npm binary, else the one on PATH.
+    """The project's binary (linked by its set-up, or npm's), else the one on PATH.
 
-    :raises AnvilMissing: neither is there
+    :raises AnvilMissing: none is there
     """
-    if project is not None:
-        local = project / "node_modules" / ".bin" / "anvil"
+    for folder in ("build/bin", "node_modules/.bin") if project else ():
+        local = Path(project or ".") / folder / "anvil"
         if local.exists():
             return local
     found = shutil.which("anvil")
     if found is None:
         raise AnvilMissing(
-            "anvil is neither in node_modules/.bin nor on PATH",
-            hint="run npm ci in the checkout, or install Foundry",
+            "anvil is neither in the checkout nor on PATH", hint="run make setup in the checkout, or install Foundry"
         )
     return Path(found)
 
