@@ -7,8 +7,28 @@ import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
 import {SettleCalls} from "./support/SettleCalls.sol";
 import {Scenes} from "./support/Scenes.sol";
 
-abstract contract ClaimScenes is Scenes {
+// claim
+// ├── a member whose opening matches and was not shown: paid at once, by anyone's call, once
+// │   ├── of one leaf, of a leaf among others, of a later attempt, of one shard among many settled
+// │   ├── without settle or protocol fee: those are refunded
+// │   └── slots of the same word of claims do not touch each other
+// ├── when
+// │   ├── appealEpochs 0: from settlement, for REPORT_EPOCHS; the last block of the last epoch; then TooLate
+// │   └── appealEpochs > 0: NotFinal until the window is over, then for REPORT_EPOCHS; withdrawable at once
+// ├── refused
+// │   ├── unknown job, shard that is not settled, receipt that is not the settled one
+// │   ├── a slot that settle paid, or that was claimed
+// │   ├── a slot beyond the committee, a void slot
+// │   ├── a lane that is not open, or was opened after two epochs
+// │   └── an opening of another leaf, of another node, cut, with more behind it, or of nothing
+// └── any subset shown to settle: settle and claims together pay every matching slot once
+contract ClaimTest is Scenes {
     uint256 internal constant PAY = 12_000;
+
+    /// @dev A court, so that jobs may ask for appeals; those that do not are the same without.
+    function _courtOf() internal override returns (address) {
+        return _actor("court");
+    }
 
     function setUp() public override {
         super.setUp();
@@ -40,24 +60,7 @@ abstract contract ClaimScenes is Scenes {
         vm.expectRevert(reason);
         market.claim(job, shard, receipt, slot, opening);
     }
-}
 
-// claim
-// ├── a member whose opening matches and was not shown: paid at once, by anyone's call, once
-// │   ├── of one leaf, of a leaf among others, of a later attempt, of one shard among many settled
-// │   ├── without settle or protocol fee: those are refunded
-// │   └── slots of the same word of claims do not touch each other
-// ├── when
-// │   ├── appealEpochs 0: from settlement, for REPORT_EPOCHS; the last block of the last epoch; then TooLate
-// │   └── appealEpochs > 0: NotFinal until the window is over, then for REPORT_EPOCHS; withdrawable at once
-// ├── refused
-// │   ├── unknown job, shard that is not settled, receipt that is not the settled one
-// │   ├── a slot that settle paid, or that was claimed
-// │   ├── a slot beyond the committee, a void slot
-// │   ├── a lane that is not open, or was opened after two epochs
-// │   └── an opening of another leaf, of another node, cut, with more behind it, or of nothing
-// └── any subset shown to settle: settle and claims together pay every matching slot once
-contract ClaimTest is ClaimScenes {
     // --- paid -----------------------------------------------------------------------------------------------------
 
     function test_claim__leftOutMember__isPaidAtOnce() public {
@@ -169,6 +172,38 @@ contract ClaimTest is ClaimScenes {
         _rollTo(last, shape.epochBlocks - 1);
         market.claim(job, 0, receipt, 1, opening);
         assertEq(_matured(_member(_id(job), 0, 0, 1)), PAY, "in the last block");
+    }
+
+    function test_claim__appealWindow__waitsForItsEnd() public {
+        IJobMarket.JobSpec memory spec = _spec();
+        spec.appealEpochs = 7;
+        (JobId job, Answer memory answer, IJobMarket.Receipt memory receipt) = _settledWithout(spec, 2);
+        NodeId node = _member(_id(job), 0, 0, 1);
+        bytes memory opening = _claimOpening(answer, node);
+        uint256 settledAt = _epoch();
+        bytes memory notFinal = abi.encodeWithSelector(IJobMarket.NotFinal.selector, job, 0);
+        _refused(job, 0, receipt, 1, opening, notFinal);
+        _rollTo(settledAt + 7, shape.epochBlocks - 1);
+        _refused(job, 0, receipt, 1, opening, notFinal);
+        uint256 last = settledAt + 7 + 4;
+        _rollTo(last + 1);
+        _refused(
+            job,
+            0,
+            receipt,
+            1,
+            opening,
+            abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(last + 1))
+        );
+        uint256 id = vm.snapshotState();
+        _rollTo(last, shape.epochBlocks - 1);
+        market.claim(job, 0, receipt, 1, opening);
+        assertEq(_matured(node), PAY, "in the last block, withdrawable at once");
+        vm.revertToState(id);
+        _rollTo(settledAt + 8);
+        market.claim(job, 0, receipt, 1, opening);
+        assertEq(_matured(node), PAY, "in the first");
+        assertEq(_maturing(node), 0, "nothing waits");
     }
 
     // --- refused --------------------------------------------------------------------------------------------------
@@ -347,44 +382,5 @@ contract ClaimTest is ClaimScenes {
         for (uint256 n = 1; n <= 3; ++n) {
             assertEq(_matured(_node(n)), PAY, "every slot once");
         }
-    }
-}
-
-// With a court, a claim waits for the appeal window.
-contract ClaimAfterAppealTest is ClaimScenes {
-    function _courtOf() internal override returns (address) {
-        return _actor("court");
-    }
-
-    function test_claim__appealWindow__waitsForItsEnd() public {
-        IJobMarket.JobSpec memory spec = _spec();
-        spec.appealEpochs = 7;
-        (JobId job, Answer memory answer, IJobMarket.Receipt memory receipt) = _settledWithout(spec, 2);
-        NodeId node = _member(_id(job), 0, 0, 1);
-        bytes memory opening = _claimOpening(answer, node);
-        uint256 settledAt = _epoch();
-        bytes memory notFinal = abi.encodeWithSelector(IJobMarket.NotFinal.selector, job, 0);
-        _refused(job, 0, receipt, 1, opening, notFinal);
-        _rollTo(settledAt + 7, shape.epochBlocks - 1);
-        _refused(job, 0, receipt, 1, opening, notFinal);
-        uint256 last = settledAt + 7 + 4;
-        _rollTo(last + 1);
-        _refused(
-            job,
-            0,
-            receipt,
-            1,
-            opening,
-            abi.encodeWithSelector(IJobMarket.TooLate.selector, job, 0, uint32(last), uint32(last + 1))
-        );
-        uint256 id = vm.snapshotState();
-        _rollTo(last, shape.epochBlocks - 1);
-        market.claim(job, 0, receipt, 1, opening);
-        assertEq(_matured(node), PAY, "in the last block, withdrawable at once");
-        vm.revertToState(id);
-        _rollTo(settledAt + 8);
-        market.claim(job, 0, receipt, 1, opening);
-        assertEq(_matured(node), PAY, "in the first");
-        assertEq(_maturing(node), 0, "nothing waits");
     }
 }

@@ -23,7 +23,12 @@ import {Scenes} from "./support/Scenes.sol";
 contract CloseTest is Scenes {
     uint256 internal constant PAY = 12_000;
 
-    function setUp() public virtual override {
+    /// @dev A court, so that jobs may ask for appeals; those that do not are the same without.
+    function _courtOf() internal override returns (address) {
+        return _actor("court");
+    }
+
+    function setUp() public override {
         super.setUp();
         _cast(3);
     }
@@ -153,6 +158,20 @@ contract CloseTest is Scenes {
         assertEq(payToken.balanceOf(requester), 1e24, "and collects");
     }
 
+    function test_close__appealEpochs__waitsForACase() public {
+        IJobMarket.JobSpec memory spec = _spec();
+        spec.appealEpochs = 7;
+        JobId job = _post(spec);
+        uint256 last = _lastOf(_id(job), 0);
+        uint256 from = last + 7 + (3 * 3 + 8) + 4 + 1;
+        assertEq(market.jobView(job).closableFrom, from, "window, case, claims");
+        _rollTo(from - 1, shape.epochBlocks - 1);
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1)));
+        market.close(job);
+        _rollTo(from);
+        assertEq(market.close(job), market.quoteEscrow(spec), "everything");
+    }
+
     // --- collect --------------------------------------------------------------------------------------------------
 
     function test_collect__owed__paysOnce() public {
@@ -183,31 +202,5 @@ contract CloseTest is Scenes {
             assertEq(market.collect(requester), refund, "collected");
         }
         assertEq(payToken.balanceOf(address(market)), 0, "the market holds nothing");
-    }
-}
-
-// With a court, close also waits for the case that an appeal at the last moment would open.
-contract CloseAfterAppealTest is Scenes {
-    function _courtOf() internal override returns (address) {
-        return _actor("court");
-    }
-
-    function setUp() public override {
-        super.setUp();
-        _cast(3);
-    }
-
-    function test_close__appealEpochs__waitsForACase() public {
-        IJobMarket.JobSpec memory spec = _spec();
-        spec.appealEpochs = 7;
-        JobId job = _post(spec);
-        uint256 last = _lastOf(_id(job), 0);
-        uint256 from = last + 7 + (3 * 3 + 8) + 4 + 1;
-        assertEq(market.jobView(job).closableFrom, from, "window, case, claims");
-        _rollTo(from - 1, shape.epochBlocks - 1);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarket.NotClosable.selector, job, uint32(from), uint32(from - 1)));
-        market.close(job);
-        _rollTo(from);
-        assertEq(market.close(job), market.quoteEscrow(spec), "everything");
     }
 }

@@ -230,6 +230,22 @@ contract PostTest is Scenes {
         _post(spec);
     }
 
+    function test_post__lifeAtTheRing__lastFits() public {
+        // Appeals, which a market with a court takes, fill the last epochs one by one.
+        market = new JobMarket(address(authority), registry, ledger, address(payToken), _actor("court"), _params());
+        vm.prank(requester);
+        payToken.approve(address(market), type(uint256).max);
+        IJobMarket.JobSpec memory spec = _spec();
+        // 4 * (2 * 8 + 4) + 2 * 8 + appeal + 4 = 100 + appeal, under 128.
+        (spec.work, spec.maxAttempts, spec.appealEpochs) = (8, 4, 28);
+        vm.prank(requester);
+        vm.expectRevert(abi.encodeWithSelector(IJobMarket.JobTooLong.selector, 127, 128));
+        market.post(spec);
+        spec.appealEpochs = 27;
+        JobId job = _post(spec);
+        assertEq(market.jobView(job).appealEpochs, 27, "stored");
+    }
+
     function test_post__committeeLargerThanActiveNodes__reverts() public {
         IJobMarket.JobSpec memory spec = _spec();
         (spec.committee, spec.quorum) = (4, 3);
@@ -361,29 +377,5 @@ contract PostTest is Scenes {
         emit IJobMarket.EndpointAnnounced(requester, "http://requester.example:8080");
         vm.prank(requester);
         market.announce("http://requester.example:8080");
-    }
-}
-
-// A market with a court: appeals are allowed, and a life is at most one epoch short of the ring.
-contract PostWithCourtTest is Scenes {
-    function _courtOf() internal override returns (address) {
-        return _actor("court");
-    }
-
-    function setUp() public override {
-        super.setUp();
-        _cast(3);
-    }
-
-    function test_post__lifeAtTheRing__lastFits() public {
-        IJobMarket.JobSpec memory spec = _spec();
-        // 4 * (2 * 8 + 4) + 2 * 8 + appeal + 4 = 100 + appeal, under 128.
-        (spec.work, spec.maxAttempts, spec.appealEpochs) = (8, 4, 28);
-        vm.prank(requester);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarket.JobTooLong.selector, 127, 128));
-        market.post(spec);
-        spec.appealEpochs = 27;
-        JobId job = _post(spec);
-        assertEq(market.jobView(job).appealEpochs, 27, "stored");
     }
 }

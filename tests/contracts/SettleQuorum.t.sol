@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
-import {Scenes} from "./support/Scenes.sol";
 import {SettleCalls} from "./support/SettleCalls.sol";
 import {SettleScenes} from "./support/SettleScenes.sol";
 
@@ -202,20 +201,14 @@ contract SettleQuorumTest is SettleScenes {
         _play(answer);
         assertEq(_settle(_one(answer)), 1, "settles");
     }
-}
 
-// A committee of the most members, in a pool of 60 nodes.
-contract SettleFullCommitteeTest is Scenes {
-    function setUp() public override {
-        super.setUp();
-        _cast(60);
-    }
-
+    /// @dev In a pool of 60 nodes.
     function test_settle__committeeOf15__staysUnder400kGas() public {
+        _cast(57);
         IJobMarket.JobSpec memory spec = _spec();
         (spec.committee, spec.quorum) = (15, 8);
-        JobId job = _post(spec);
-        Answer memory answer = _answer(job, 0, 0);
+        job = _post(spec);
+        answer = _answer(job, 0, 0);
         _play(answer);
         assertEq(_ones(_paidSlots(answer)), 15, "all are drawn and right");
         uint256 gas = _sendMetered(_plan(_one(answer)), _member(_id(job), 0, 0, 0));
