@@ -29,6 +29,17 @@ suite() {
 has() { [ -d "$1" ] && [ -n "$(find "$1" -name "$2" -print -quit)" ]; }
 absent() { results+=("$(printf '%-12s         no tests here yet' "$1")"); }
 
+# The compiler is one long process: it runs beside the suites that do not need what it makes.
+compile_ahead() {
+  forge test --match-test '^nothing is named like this$' > "$REPORTS/compile.txt" 2>&1 &
+  compiling=$!
+}
+
+compiled() {
+  [ -z "${compiling:-}" ] || wait "$compiling" || true # what fails to compile fails again, in its suite
+  compiling=
+}
+
 forge_test() {
   forge test 2>&1 | tee "$REPORTS/contracts.log"
   return "${PIPESTATUS[0]}"
@@ -44,6 +55,7 @@ pytest_in() {
 run_suite() {
   case $1 in
     contracts)
+      compiled
       if has tests '*.t.sol'; then suite contracts .venv/bin/python forge_test; else absent contracts; fi ;;
     agent-base)
       if has tests/agent 'test_*.py'; then
@@ -54,10 +66,12 @@ run_suite() {
         suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test tests/agent
       else absent agent; fi ;;
     scripts)
+      compiled
       if has tests/scripts 'test_*.py'; then
         suite scripts .venv/bin/python .venv/bin/ape test tests/scripts -p no:cacheprovider --junitxml=$REPORTS/scripts.xml
       else absent scripts; fi ;;
     e2e)
+      compiled
       if has tests/e2e 'test_*.py'; then
         suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test tests/e2e
       else absent e2e; fi ;;
@@ -69,7 +83,8 @@ run_suite() {
   esac
 }
 
-[ $# -gt 0 ] || set -- tools contracts agent-base agent scripts e2e
+[ $# -gt 0 ] || { set -- tools agent-base agent contracts scripts e2e; compile_ahead; }
+trap '[ -z "${compiling:-}" ] || kill "$compiling" 2>/dev/null' EXIT
 for name in "$@"; do run_suite "$name"; done
 
 printf '\n=== summary\n'
