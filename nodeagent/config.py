@@ -37,6 +37,7 @@ class NodeConfig(BaseModel):
     tip_gwei: Annotated[float, Field(ge=0)] = 0.1
     settle: bool = True
     settle_stagger_blocks: Annotated[int, Field(ge=1, le=100)] = 2
+    report_faults: bool = False
     auto_resume: bool = True
     withdraw_above: Annotated[int, Field(ge=0)] = 1_000_000
     cores: Annotated[int, Field(ge=1, le=256)] = 1

@@ -26,6 +26,7 @@ from nodeagent.worker import lifecycle as life
 from nodeagent.worker.compute import results_path
 from nodeagent.worker.ledger import Batch, Ledger
 
+ENDED = ("failed", "expired", "lost")
 log = structlog.get_logger(__name__)
 
 
@@ -100,7 +101,8 @@ class Hands:
     def record_seed(self, epoch: Epoch) -> None:
         """Proves an epoch's seed to the ledger from the header of its second block."""
         key = f"seed:{epoch}"
-        if self.outbox.get(key) is None:
+        known = self.outbox.get(key)
+        if known is None or known.state in ENDED:
             header = header_rlp(self.rpc.block(seed_block(epoch, self.deployment.epoch_blocks)))
             self.submit(key, self.doors.ledger.record_seed(header), None)
 
@@ -124,7 +126,7 @@ class Hands:
     def submit(self, key: str, call: Call, deadline: int | None) -> Intent:
         """Hands a call to the outbox. One that ended without effect is tried again, once a block."""
         known = self.outbox.get(key)
-        if known is not None and known.state in ("failed", "expired", "lost"):
+        if known is not None and known.state in ENDED:
             self.outbox.forget(key)
         return self.outbox.submit(key, call, block=self.block, deadline=deadline)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from nodeagent.chain.doors import simulate
+from nodeagent.chain.doors import Call, simulate
 from nodeagent.chain.errors import Reverted
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.types import Epoch, JobId, Shard
-from nodeagent.worker import settling
+from nodeagent.worker import reporting, settling
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.settling import Candidate
@@ -27,21 +27,27 @@ class Settler:
     stagger: int
     withdraw_above: int
     settle: bool = True
-    _skip: dict[ShardKey, Epoch] = field(default_factory=dict)
-    _money_epoch: int = -1
+    report: bool = False
+    _epoch: int = -1
+    _skip: set[ShardKey] = field(default_factory=set)  # refused in this epoch
+    _asked: set[str] = field(default_factory=set)  # in this epoch
 
     def tick(self, world: World, book: DrawBook, block: int) -> None:
         """One round at the head ``block``."""
         deployment = self.hands.deployment
         now = Epoch(block // deployment.epoch_blocks)
+        if now != self._epoch:
+            self._epoch = now
+            self._skip.clear()
+            self._asked.clear()
+            self._money()
         if self.settle:
             self._seeds(world, book, now, block)
             if not any(i.what == "settle" for i in self.hands.outbox.pending()):
                 self._settle(world, book, now, block)
         self._claim(world, book, now)
-        if now != self._money_epoch:
-            self._money_epoch = now
-            self._money()
+        if self.report:
+            self._report(world, book, now)
 
     def _seeds(self, world: World, book: DrawBook, now: Epoch, block: int) -> None:
         """Records seeds that settling will need, as soon as it is clear that it will."""
@@ -56,7 +62,7 @@ class Settler:
         found = [
             c
             for c in settling.candidates(world, book, now, deployment.settle_grace)
-            if self._skip.get((c.draw.job, c.draw.shard), -1) < now and c.draw.start in world.seeds_on_chain
+            if (c.draw.job, c.draw.shard) not in self._skip and c.draw.start in world.seeds_on_chain
         ]
         mine = settling.my_turn(world, found, block, deployment.epoch_blocks, self.stagger)
         for chunk in settling.chunks(world, mine):
@@ -78,7 +84,7 @@ class Settler:
     def _refused(self, world: World, part: tuple[Candidate, ...], fault: Reverted, now: Epoch) -> None:
         if len(part) == 1:
             draw = part[0].draw
-            self._skip[draw.job, draw.shard] = now
+            self._skip.add((draw.job, draw.shard))
             log.warning("settle_refused", job=draw.job, shard=draw.shard, reason=str(fault))
             return
         middle = len(part) // 2
@@ -89,22 +95,35 @@ class Settler:
     def _claim(self, world: World, book: DrawBook, now: Epoch) -> None:
         for plan in settling.claims(world, book, now, self.hands.deployment.report_epochs):
             key = claim_key(plan.job, plan.shard, plan.slot)
-            if self.hands.outbox.get(key) is not None:
-                continue
-            call = self.hands.doors.market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening)
-            try:
-                simulate(self.hands.rpc, call, self.hands.outbox.address)
-            except Reverted as fault:
-                log.info("claim_refused", job=plan.job, shard=plan.shard, reason=str(fault))
-                continue
-            self.hands.submit(key, call, None)
+            market = self.hands.doors.market
+            self._try(key, market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening))
+
+    def _report(self, world: World, book: DrawBook, now: Epoch) -> None:
+        deployment, doors = self.hands.deployment, self.hands.doors
+        for lane in reporting.unrevealed(world, now, deployment.reveal_grace):
+            self._try(lane.key, doors.ledger.call("reportUnrevealed", lane.node, lane.epoch))
+        for slot in reporting.absent(world, book, now, deployment.report_epochs):
+            receipt = slot.receipt.as_tuple()
+            self._try(slot.key, doors.market.call("reportAbsent", slot.job, slot.shard, receipt, slot.slot))
+
+    def _try(self, key: str, call: Call) -> None:
+        """Sends a call once, if the chain accepts it now; one that it refuses is asked about again next epoch."""
+        if key in self._asked or self.hands.outbox.get(key) is not None:
+            return
+        self._asked.add(key)
+        try:
+            simulate(self.hands.rpc, call, self.hands.outbox.address)
+        except Reverted as fault:
+            log.info("call_refused", call=key, reason=str(fault))
+            return
+        self.hands.submit(key, call, None)
 
     def _money(self) -> None:
         """Sends matured earnings to the operator once they are worth the gas."""
         market = self.hands.doors.market
         matured, _ = market.earnings_of(self.hands.node)
         if matured > self.withdraw_above:
-            self.hands.submit(f"withdraw:{self._money_epoch}", market.call("withdraw", self.hands.node), None)
+            self.hands.submit(f"withdraw:{self._epoch}", market.call("withdraw", self.hands.node), None)
 
 
 def claim_key(job: JobId, shard: Shard, slot: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nodeagent.chain.doors import Receipt
-from nodeagent.protocol.constants import COUNTED_DELAY, MAX_LANES
+from nodeagent.protocol.constants import COUNTED_DELAY, MAX_ENTRIES, MAX_LANES
 from nodeagent.protocol.epochs import last_epoch
 from nodeagent.protocol.leaves import Leaf
 from nodeagent.protocol.settlement import (
@@ -27,7 +27,6 @@ from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import Draw, DrawBook, starting_in
 from nodeagent.worker.world import Job, ShardKey, World
 
-MAX_ENTRIES = 256
 MAX_CALLDATA = 96 * 1024  # public mempools take transactions up to 128 KiB
 
 

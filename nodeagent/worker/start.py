@@ -127,7 +127,9 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
         bench = _open_bench(home, config, Fetcher(store), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
-        settler = Settler(hands, config.settle_stagger_blocks, config.withdraw_above, config.settle)
+        settler = Settler(
+            hands, config.settle_stagger_blocks, config.withdraw_above, config.settle, config.report_faults
+        )
         pool = PoolId(view["pool"])
         agent = Agent(
             rpc,
