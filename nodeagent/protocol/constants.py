@@ -22,6 +22,8 @@ MAX_ATTEMPTS: Final = 4
 MAX_LEAVES: Final = 512
 """Leaves in one batch."""
 MAX_LANES: Final = 254
+MAX_ENTRIES: Final = 256
+"""Entries of one settle call: a lane keeps a bit for each."""
 """Lanes one settle call may list."""
 
 LEAF_BYTES: Final = 44

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from .constants import FOREIGN, LANE_KEY_BYTES, MAX_LANES, NOT_SHOWN, SETTLED_LEAF_BYTES
+from .constants import FOREIGN, LANE_KEY_BYTES, MAX_ENTRIES, MAX_LANES, NOT_SHOWN, SETTLED_LEAF_BYTES
 from .keccak import double_keccak, keccak, word, words
 from .leaves import Leaf
 from .trees import SortedTree, range_proof
@@ -91,8 +91,8 @@ def build_settle(entries: Sequence[SettleEntry], batches: Sequence[OpenBatch]) -
     for before, entry in pairwise(entries):
         if (before.job, before.shard) >= (entry.job, entry.shard):
             raise ValueError(f"entry (job {entry.job}, shard {entry.shard}) does not ascend")
-    if len(entries) >= FOREIGN:
-        raise ValueError(f"a call settles at most {FOREIGN - 1} shards, got {len(entries)}")
+    if len(entries) > MAX_ENTRIES:
+        raise ValueError(f"a call settles at most {MAX_ENTRIES} shards, got {len(entries)}: settle them in parts")
     lanes = sorted({lane for entry in entries for lane in entry.slots if lane is not None})
     if len(lanes) > MAX_LANES:
         raise ValueError(f"a call lists at most {MAX_LANES} lanes, got {len(lanes)}: settle fewer shards at once")

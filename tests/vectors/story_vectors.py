@@ -56,7 +56,7 @@ JOB = JobId(1)
 UNITS = 12
 UNIT_PRICE = 1000
 LEDGER = bytes.fromhex("1ed6e40000000000000000000000000000000001")
-PAYEE = bytes.fromhex("5e77000000000000000000000000000000000002")
+PAYEE = NodeId(1)
 SEATS = (1, 2, 0, 3)
 """Node at each index of the pool's list in epoch 101: four seats of which one is a hole."""
 
@@ -253,7 +253,7 @@ def _settle(batches: list[Batch], committees: list[tuple[NodeId, ...]], epoch: E
         for i, pay in enumerate(pays)
     ]
     return {
-        "payee": _hex(PAYEE),
+        "payee": PAYEE,
         "settleEpoch": epoch + 1,
         "settleEntries": _hex(call.entries),
         "settleLanes": _hex(call.lanes),

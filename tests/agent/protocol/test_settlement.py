@@ -32,7 +32,7 @@ from nodeagent.protocol.settlement import (
 from nodeagent.protocol.trees import sorted_verify
 from nodeagent.protocol.types import Epoch, JobId, Malformed, NodeId, Shard
 
-PAYEE = bytes(range(1, 21))
+PAYEE = NodeId(7)
 
 
 def root_of(job: int, shard: int, version: int = 0) -> bytes:
@@ -173,12 +173,10 @@ def test_build_settle__any_situation__opens_to_the_batch_roots_and_shows_all_tha
 def test_calldata__any_blobs__is_what_an_abi_encoder_makes() -> None:
     call = build_settle([entry(1, 0, 1, 2, 3)], [batch(3, leaf(1, 0))])
     arguments = [call.entries, call.lanes, call.openings, PAYEE]
-    expected = keccak(b"settle(bytes,bytes,bytes,address)")[:4] + encode(
-        ["bytes", "bytes", "bytes", "address"], arguments
+    expected = keccak(b"settle(bytes,bytes,bytes,uint32)")[:4] + encode(
+        ["bytes", "bytes", "bytes", "uint32"], arguments
     )
     assert call.calldata(PAYEE) == expected
-    with pytest.raises(ValueError, match="20 bytes, got 32"):
-        call.calldata(bytes(32))
 
 
 def test_parse_calldata__other_function_or_dirty_encoding__is_malformed() -> None:

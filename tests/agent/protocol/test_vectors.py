@@ -90,7 +90,7 @@ def test_story__results_to_batches__lead_to_the_open_lanes(story: dict[str, Any]
 def test_story__settle__opens_every_lane_and_pays_who_agreed(story: dict[str, Any]) -> None:
     call, payee = parse_calldata(raw(story["settleCalldata"]))
     parsed = parse_settle(call, lambda job: 3)
-    assert _hex(payee) == story["payee"]
+    assert payee == story["payee"]
     assert [_hex(blob) for blob in (call.entries, call.lanes, call.openings)] == [
         story["settleEntries"], story["settleLanes"], story["settleOpenings"]
     ]  # fmt: skip
