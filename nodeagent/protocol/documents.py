@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from .cids import check_cid
+from .nesting import deeper_than
 from .types import Malformed
 
 
@@ -65,6 +66,8 @@ def encode_document(document: Document) -> bytes:
 
 
 D = TypeVar("D", bound=Document)
+MAX_DEPTH = 32
+"""Levels of nesting in a document; ours have five."""
 
 
 def parse_document(kind: type[D], name: str, data: bytes, max_bytes: int, *, canonical: bool) -> D:
@@ -75,6 +78,8 @@ def parse_document(kind: type[D], name: str, data: bytes, max_bytes: int, *, can
     """
     if len(data) > max_bytes:
         raise Malformed(f"{name} has {len(data)} bytes, at most {max_bytes} are allowed")
+    if deeper_than(data, MAX_DEPTH):
+        raise Malformed(f"{name} is not strict JSON of its kind: it nests deeper than {MAX_DEPTH} levels")
     try:
         value = json.loads(
             data.decode("utf-8"),

@@ -13,7 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nodeagent.protocol.nesting import deeper_than
+
 MAX_HEADER = 1 << 20
+MAX_DEPTH = 16
 _CHUNK = 1 << 18
 
 
@@ -54,6 +57,8 @@ def read_frame(
     if not 2 <= length <= MAX_HEADER:
         raise FrameError(f"frame header of {length} bytes is outside 2..{MAX_HEADER}")
     text = _read_exact(fd, length, deadline, watch)
+    if deeper_than(text or b"", MAX_DEPTH):
+        raise FrameError(f"frame header nests deeper than {MAX_DEPTH} levels")
     try:
         header = json.loads(text or b"")
     except ValueError as error:

@@ -121,7 +121,9 @@ def test_parse_job_manifest__broken_field__is_a_job_fault_that_names_it(
     (b'{"a":1,"a":2}', "key 'a' is given twice"),
     (b'{"a":1.0}', "1.0 is not an integer"),
     (b'{"a":NaN}', "NaN is not an integer"),
-    (b"[" * 100_000, "is not strict JSON"),
+    (b"[" * 100_000, "nests deeper than 32 levels"),
+    (b'{"a":' * 33 + b"1" + b"}" * 33, "nests deeper than 32 levels"),
+    (b'{"a":"' + b"[" * 40 + b'"}', "is not an object with a version"),
     (b" " * (2**20 + 1), "has 1048577 bytes, at most 1048576 are allowed"),
 ])  # fmt: skip
 def test_parse_job_manifest__not_strict_json__is_malformed(data: bytes, message: str) -> None:

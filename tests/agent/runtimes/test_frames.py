@@ -46,6 +46,7 @@ def test_read_frame__payload_over_the_cap__is_refused_before_it_is_read(pipe: tu
         (b"\xff\xff\xff\xff", "header of 4294967295"),
         (b"\0\0\0\1{", "header of 1"),
         (b"\0\0\0\2{]", "not JSON"),
+        (b"\0\0\x03\xe8" + b"[" * 1000, "nests deeper than 16 levels"),
         (b"\0\0\0\2[]", "payload of -1"),
         (b'\0\0\0\x0e{"payload":-1}', "payload of -1"),
         (b'\0\0\0\x0f{"payload":"1"}', "payload of 1"),
