@@ -11,7 +11,8 @@ import nodeagent.protocol
 
 MODULES = sorted(Path(nodeagent.protocol.__file__).parent.glob("*.py"))
 ALLOWED = {
-    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "hashlib", "itertools", "json", "re",
+    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "hashlib", "itertools", "json",
+    "re",
     "nodeagent", "pydantic", "sha3", "struct", "typing", "urllib",
 }  # fmt: skip
 
