@@ -3,6 +3,7 @@
 A devnet of three nodes (every committee is all of them), one job at a time, posted by the real requester:
 
 ├── SIGKILL between commit and reveal → after a restart the same batch is opened, counted and paid
+├── killed, and back only after the others settled without it → it claims its pay
 ├── the commit's block is reorganised away → the same digest is sealed again
 └── SIGTERM → the process ends by itself, nothing is left running, a later start goes on
 """
@@ -27,7 +28,7 @@ from onnx import TensorProto, helper
 
 from nodeagent.chain.decoding import decode_log
 from nodeagent.chain.doors import Doors
-from nodeagent.chain.events import Event, Revealed, Settled
+from nodeagent.chain.events import Claimed, Event, Revealed, Settled
 from nodeagent.chain.rpc import Rpc
 from nodeagent.content.cid import Cid
 from nodeagent.content.fetch import Fetcher
@@ -137,12 +138,23 @@ def model(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     found = Net(tmp_path_factory.mktemp("devnet"))
     try:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def net(network: Net) -> Net:
+    """The network with everything running, whatever an earlier test left behind."""
+    network.mining(1)
+    for agent in network.agents:
+        process = network.processes[agent.name]
+        if process is None or not alive(process.process):
+            network.start(agent)
+    return network
 
 
 def finished(job: subprocess.Popen[str]) -> dict[str, Any]:
@@ -184,7 +196,7 @@ def batch_on_disk(agent: AgentState, epoch: int) -> tuple[bytes, bytes, bytes]:
 def test_run__killed_between_commit_and_reveal__reveals_after_restart(net: Net, tmp_path: Path) -> None:
     victim = net.agents[0]
     assert victim.node is not None
-    since = net.rpc.block_number()
+    since = net.rpc.block_number() + 1
     job = net.post(tmp_path / "job", 1)
     epoch, sealed = first_commit(net, since, victim.node)
     net.mining(0)
@@ -220,10 +232,42 @@ def test_run__killed_between_commit_and_reveal__reveals_after_restart(net: Net, 
         fetcher.fetch(Cid.parse(leaf.results.cid), [live["gateway"]], max_bytes=leaf.results.bytes)
 
 
+def test_run__opened_after_the_others_settled__claims_its_pay(net: Net, tmp_path: Path) -> None:
+    victim = net.agents[2]
+    assert victim.node is not None
+    earned = sum(net.doors.market.earnings_of(NodeId(victim.node)))
+    since = net.rpc.block_number() + 1
+    job = net.post(tmp_path / "job", 4)
+    epoch, _ = first_commit(net, since, victim.node)
+    net.kill(victim, signal.SIGKILL)
+    settled = until("a settlement without it", lambda: [e for e in net.events(since) if isinstance(e, Settled)] or None)
+    net.mining(0)
+    assert settled[0].epoch == epoch + 2, "while a drawn lane was sealed nobody could settle"
+    assert all(leaf.paid_slots.bit_count() == 2 for e in settled for leaf in e.shards)
+
+    log = victim.home / "agent.log"
+    starts = log.read_text().count("agent_ready")
+    net.start(victim)
+    until("its start", lambda: log.read_text().count("agent_ready") > starts or None, log)
+    net.mining(1)
+    claims = until(
+        "its claims",
+        lambda: c if len(c := [e for e in net.events(since, victim.node) if isinstance(e, Claimed)]) == 3 else None,
+        log,
+    )
+    assert {claim.shard for claim in claims} == set(range(TASKS // SHARD))
+    assert (
+        sum(net.doors.market.earnings_of(NodeId(victim.node)))
+        == earned + sum(claim.amount for claim in claims)
+        > earned
+    )
+    assert finished(job)["answered_tasks"] == TASKS
+
+
 def test_run__commit_reorganised_away__same_digest_again(net: Net, tmp_path: Path) -> None:
     victim = net.agents[1]
     assert victim.node is not None
-    since = net.rpc.block_number()
+    since = net.rpc.block_number() + 1
     job = net.post(tmp_path / "job", 2)
     epoch, before = first_commit(net, since, victim.node)
     net.mining(0)
@@ -251,7 +295,7 @@ def test_run__sigterm__ends_by_itself_and_goes_on_later(net: Net, tmp_path: Path
     assert found["problems"] == {"agent": "the agent is not running: nodeagent run"}
 
     net.start(agent)
-    since = net.rpc.block_number()
+    since = net.rpc.block_number() + 1
     job = net.post(tmp_path / "job", 3)
     assert first_commit(net, since, agent.node)
     assert finished(job)["answered_tasks"] == TASKS
