@@ -11,9 +11,7 @@ import click
 from nodeagent.cli.common import print_json, say
 from nodeagent.cli.requester_common import table
 
-HOME = click.option(
-    "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="the devnet's folder"
-)
+HOME = click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="the devnet's folder")
 PROJECT = click.option(
     "--project",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -103,7 +101,7 @@ def _show(found: dict[str, Any]) -> None:
 
 
 class terminable:  # noqa: N801 - used as a word
-    """Turns SIGTERM and a closed terminal into KeyboardInterrupt: a stopped command cleans up like an interrupted one."""
+    """Turns SIGTERM and a closed terminal into KeyboardInterrupt: a stopped command cleans up as if interrupted."""
 
     def __enter__(self) -> None:
         def interrupt(*_: object) -> None:

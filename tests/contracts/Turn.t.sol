@@ -218,7 +218,7 @@ contract TurnTest is Base {
         (bool revealed,) = address(ledger)
             .call(
                 abi.encodeCall(
-                    ICommitLedger.reveal, (epoch - 1, leaves, _manifest(node, epoch - 1), _salt(node, epoch - 1))
+                    ICommitLedger.reveal, (node, epoch - 1, leaves, _manifest(node, epoch - 1), _salt(node, epoch - 1))
                 )
             );
         vm.prank(keyOf[node]);

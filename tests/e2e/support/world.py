@@ -112,7 +112,9 @@ class World:
 
     # --- requester ------------------------------------------------------------------------------------------
 
-    def quorate(self, *words: str, expect: int | None = 0, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def quorate(
+        self, *words: str, expect: int | None = 0, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return run(quorate_argv(home or self.requester_home, *words), expect)
 
     def post_words(self, folder: Path, *, seed: int, tasks: int = 12, committee: int = 3) -> list[str]:
