@@ -84,7 +84,8 @@ def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -
 
     pool = session.deployment.pool_id(options.pool)
     facts = read_facts(session.rpc, session.deployment, pool)
-    price = facts.floor if options.unit_price is None else session.units_of(options.unit_price, "--unit-price")
+    floor = max(1, facts.floor)  # a market does not take jobs for nothing
+    price = floor if options.unit_price is None else session.units_of(options.unit_price, "--unit-price")
     made = quote(
         JobTerms(
             pool=pool,
@@ -97,7 +98,7 @@ def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -
             attempts=options.attempts,
             appeal_epochs=options.appeal_epochs,
             units=needs if options.units == "auto" else _whole(options.units),
-            unit_price=max(1, price),
+            unit_price=price,
         ),
         facts,
     )

@@ -140,7 +140,7 @@ def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
     _within("work epochs", 1, MAX_WORK, terms.work)
     _within("attempts", 1, MAX_ATTEMPTS, terms.attempts)
     _within("units", 1, 2**32 - 1, terms.units)
-    _within("unit price", facts.floor, 2**64 - 1, terms.unit_price)
+    _within("unit price", max(1, facts.floor), 2**64 - 1, terms.unit_price)
     _within("task price", 1, 2**88 - 1, terms.task_price)
     if terms.appeal_epochs and not facts.has_court:
         raise BadTerms(f"this market has no court: expected 0 appeal epochs, asked {terms.appeal_epochs}")

@@ -71,6 +71,7 @@ def test_quote__odds__name_the_largest_operators_of_the_real_pool() -> None:
         ({"work": 9}, "work epochs 9 is out of range: expected 1 to 8"),
         ({"attempts": 5}, "attempts 5 is out of range: expected 1 to 4"),
         ({"unit_price": 1}, "unit price 1 is out of range: expected 2 to"),
+        ({"unit_price": 0}, "unit price 0 is out of range: expected 2 to"),
         ({"pace": 15}, "pace 15 is out of range: expected 0 to 14"),
         ({"shard_size": 0}, "shard size 0 is out of range"),
         ({"committee": 7, "quorum": 4}, "has 5 nodes that can be drawn: expected at least 7"),
