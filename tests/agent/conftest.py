@@ -1,4 +1,4 @@
-"""Every test logs as if nothing had configured logging: a command's set-up writes to a stream that ends with its test."""
+"""Every test logs as if nothing were configured: a command logs to a stream that ends with its test."""
 
 from __future__ import annotations
 
