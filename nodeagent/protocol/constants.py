@@ -22,9 +22,9 @@ MAX_ATTEMPTS: Final = 4
 MAX_LEAVES: Final = 512
 """Leaves in one batch."""
 MAX_LANES: Final = 254
+"""Lanes one settle call may list."""
 MAX_ENTRIES: Final = 256
 """Entries of one settle call: a lane keeps a bit for each."""
-"""Lanes one settle call may list."""
 
 LEAF_BYTES: Final = 44
 """job 8, shard 4, result root 32."""

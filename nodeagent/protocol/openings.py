@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .constants import ENTRY_HEAD_BYTES, FOREIGN, LANE_KEY_BYTES, MAX_LANES, NOT_SHOWN, TRUNCATED_BYTES
+from .constants import ENTRY_HEAD_BYTES, FOREIGN, LANE_KEY_BYTES, MAX_ENTRIES, MAX_LANES, NOT_SHOWN, TRUNCATED_BYTES
 from .leaves import Leaf
 from .settlement import SETTLE_SELECTOR, LaneKey, SettleCall
 from .trees import range_root
@@ -174,6 +174,8 @@ def _parse_entries(data: bytes, committee_of: Callable[[JobId], int], lanes: int
     entries: list[ParsedEntry] = []
     before = -1
     while not reader.done:
+        if len(entries) == MAX_ENTRIES:
+            raise Malformed(f"a call settles at most {MAX_ENTRIES} shards, more follow")
         head = reader.take(ENTRY_HEAD_BYTES)
         key = int.from_bytes(head[:12], "big")
         if key <= before:

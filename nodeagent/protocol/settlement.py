@@ -85,8 +85,8 @@ def build_settle(entries: Sequence[SettleEntry], batches: Sequence[OpenBatch]) -
 
     Every lane that an entry names is listed; those in ``batches`` are opened, each with one range from its
     first to its last leaf that agrees with an entry that shows this lane. Raises ``ValueError`` for entries
-    out of order, more than 254 lanes, two batches of one lane, or a batch none of whose leaves agrees with an
-    entry.
+    out of order, more than 256 entries or 254 lanes, two batches of one lane, or a batch none of whose leaves
+    agrees with an entry.
     """
     for before, entry in pairwise(entries):
         if (before.job, before.shard) >= (entry.job, entry.shard):

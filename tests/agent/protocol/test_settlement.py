@@ -105,6 +105,7 @@ def test_build_settle__lane_listed_but_not_opened__has_no_opening() -> None:
     ([entry(1, 0, 1)], [batch(1, leaf(1, 0)), batch(1, leaf(1, 0))], "no entry shows node 1"),
     ([entry(1, 0, 1)], [batch(1, leaf(1, 0, version=5))], "node 1, epoch 101 agrees with no entry"),
     ([entry(1, s, *range(15 * s + 1, 15 * s + 16)) for s in range(18)], [], "at most 254 lanes, got 270"),
+    ([entry(1, s, 1) for s in range(257)], [], "at most 256 shards, got 257"),
 ])  # fmt: skip
 def test_build_settle__impossible_call__says_why(
     entries: list[SettleEntry], batches: list[OpenBatch], message: str
@@ -220,6 +221,14 @@ def test_parse_settle__entry_twice__is_malformed() -> None:
     call = build_settle([entry(1, 0, 1)], [])
     with pytest.raises(Malformed, match="entry 1 does not ascend"):
         parse_settle(replace(call, entries=call.entries * 2), lambda job: 1)
+
+
+def test_parse_settle__257_entries__are_malformed() -> None:
+    first, rest = ([entry(1, s, 1) for s in part] for part in (range(256), range(256, 257)))
+    full, more = build_settle(first, []), build_settle(rest, [])
+    assert len(parse_settle(full, lambda job: 1).entries) == 256
+    with pytest.raises(Malformed, match="at most 256 shards"):
+        parse_settle(replace(full, entries=full.entries + more.entries), lambda job: 1)
 
 
 # --- claim ------------------------------------------------------------------------------------------------------------
