@@ -162,7 +162,8 @@ interface INodeRegistry is IClock {
 
     // --- anyone ---------------------------------------------------------------------------------------------------
 
-    /// @notice Moves the pool's last live seat into its oldest dead hole, or shortens the list over dead entries.
+    /// @notice Moves the pool's last live seat into its oldest dead hole, or shortens the list over dead entries, or drops
+    /// sixteen positions from its queue of holes that are none any more.
     function relocate(PoolId pool) external;
 
     // --- wired contracts ------------------------------------------------------------------------------------------

@@ -177,7 +177,10 @@ abstract contract SeatList is INodeRegistry, Clock {
         if (shortened != length) return _resize(pool, counting, shortened);
 
         (bool live, uint256 from) = _lastLive(pool, length);
+        uint256 head = _pools[pool].holeHead;
         (bool found, uint256 to) = _popHole(pool, counting);
+        // A whole search of stale positions stays dropped: holes behind them could never be reached otherwise.
+        if (!found && _pools[pool].holeHead == head + SEARCH) return;
         if (!live || !found || to >= from) revert NothingToRelocate(pool);
         NodeId node = NodeId.wrap(uint32(_seat(pool, from) >> 96));
         _endEntry(pool, node, from, counting + 1);
