@@ -1,0 +1,249 @@
+"""Money to the last unit: escrow, pay that matures, bonds, forfeits, slashes, refunds.
+
+The amounts come from :mod:`nodeagent.protocol.payout`; here is who they go to (protocol sections 6, 7, 9, 10).
+Payment and stake are whole numbers without bound. ``check`` says whether everything paid in is somewhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.simulate.draws import Ints, Nodes
+from lab.simulate.purses import WRONG, Purses, Rules
+from nodeagent.errors import Fatal
+from nodeagent.protocol import payout
+from nodeagent.protocol.types import AnswerClass, Epoch, JobTerms
+
+
+class Unbalanced(Fatal):
+    """Money came from nowhere or went nowhere: a fault in this program."""
+
+
+@dataclass(slots=True)
+class Job:
+    """A posted job and what is left of its escrow."""
+
+    terms: JobTerms
+    requester: Hashable
+    held: int
+    protocol_fee_bps: int = 0
+
+
+@dataclass(slots=True)
+class Case:
+    """An appeal and what is left of its bond. ``root``: the appealed answer, ``paid``: who was paid for it."""
+
+    job: int
+    shard: int
+    accuser: Hashable
+    root: Hashable
+    paid: tuple[int, ...]
+    terms: JobTerms
+    held: int
+    accuser_due: int
+    requester_due: int = 0
+    verdict: Hashable = None
+
+
+def case_terms(terms: JobTerms, shard_tasks: int, post_epoch: int, rules: Rules) -> JobTerms:
+    """Terms of the case about a shard: a job of one shard, computed by the judges."""
+    return JobTerms(
+        task_price=terms.task_price, tasks=shard_tasks, shard_size=shard_tasks, post_epoch=Epoch(post_epoch), pace=1,
+        pool=terms.pool, committee=rules.judges, quorum=rules.case_quorum, work=terms.work,
+        max_attempts=terms.max_attempts, answer_class=AnswerClass(terms.answer_class), appeal_epochs=0,
+    )  # fmt: skip
+
+
+class Books(Purses):
+    """Every account. Node arrays are indexed by node id; other accounts have any name."""
+
+    def __init__(self, nodes: int, rules: Rules) -> None:
+        super().__init__(nodes, rules)
+        self.jobs: dict[int, Job] = {}
+        self.cases: list[Case] = []
+        self.owed: defaultdict[Hashable, int] = defaultdict(int)
+        self.burned = self.paid_in = self.collected = 0
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
+    def post(self, job: int, terms: JobTerms, requester: Hashable, protocol_fee_bps: int = 0) -> None:
+        """Takes a job's escrow."""
+        total = self._escrow(terms, terms.tasks, protocol_fee_bps)
+        self.jobs[job] = Job(terms, requester, total, protocol_fee_bps)
+        self._pay_in(requester, total)
+
+    def cancel(self, job: int, terms: JobTerms) -> None:
+        """Lowers a job to ``terms`` and returns the rest."""
+        stored = self.jobs[job]
+        refund = self._escrow(stored.terms, stored.terms.tasks, stored.protocol_fee_bps) - self._escrow(
+            terms, terms.tasks, stored.protocol_fee_bps
+        )
+        stored.terms = terms
+        self._refund(stored, refund)
+
+    def close(self, job: int) -> None:
+        """Returns what is left of a job's escrow."""
+        self._refund(self.jobs[job], self.jobs[job].held)
+
+    def _refund(self, job: Job, amount: int) -> None:
+        job.held -= amount
+        self.owe(job.requester, amount)
+
+    def _escrow(self, terms: JobTerms, tasks: int, protocol_fee_bps: int) -> int:
+        return payout.escrow(
+            tasks, terms.committee, terms.task_price, 1, self.rules.settle_fee_bps, protocol_fee_bps
+        ).total
+
+    def settle(self, job: int, tasks: Ints, committees: Nodes, paid: NDArray[np.bool_], payees: Nodes) -> None:
+        """Pays the slots of settled shards, and who settled them.
+
+        :param tasks: tasks of each shard, ``(n,)``
+        :param committees: ``(n, c)`` nodes
+        :param paid: ``(n, c)`` whose answer settled
+        :param payees: ``(n,)`` node that earns each shard's settle fee
+        """
+        stored = self.jobs[job]
+        matures = stored.terms.appeal_epochs > 0
+        slots = paid.sum(axis=1)
+        for size in np.unique(tasks):
+            pay = stored.terms.task_price * int(size)
+            rows = tasks == size
+            self.credit(committees[rows][paid[rows]], pay, matures)
+            for count in np.unique(slots[rows]):
+                here = payees[rows & (slots == count)]
+                fee, protocol = self._fees(pay, int(count), stored.protocol_fee_bps)
+                self.credit(here, fee, False, self.tally.fees)
+                self.owe("protocol", protocol * len(here))
+                stored.held -= (pay * int(count) + fee + protocol) * len(here)
+
+    def settle_one(self, holder: Job | Case, tasks: int, nodes: Iterable[int], payee: Hashable) -> None:
+        """Pays one shard's members and its settler: ``payee`` is a node id, or the name of an account."""
+        pay = holder.terms.task_price * tasks
+        count = 0
+        for count, node in enumerate(nodes, 1):  # noqa: B007
+            self.credit_one(node, pay, holder.terms.appeal_epochs > 0)
+        fee, protocol = self._fees(pay, count, holder.protocol_fee_bps if isinstance(holder, Job) else 0)
+        if isinstance(payee, int):
+            self.credit_fee(payee, fee)
+        else:
+            self.owe(payee, fee)
+        self.owe("protocol", protocol)
+        holder.held -= pay * count + fee + protocol
+
+    def _fees(self, pay: int, count: int, protocol_fee_bps: int) -> tuple[int, int]:
+        return payout.settle_fee(pay, count, self.rules.settle_fee_bps), payout.share(pay * count, protocol_fee_bps)
+
+    def claim(self, job: int, tasks: int, node: int) -> None:
+        """Pays a member that was not paid when its shard settled; at once."""
+        stored = self.jobs[job]
+        pay = stored.terms.task_price * tasks
+        stored.held -= pay
+        self.credit_one(node, pay, False)
+
+    # --- court --------------------------------------------------------------------------------------------------
+
+    def appeal(
+        self, job: int, shard: int, tasks: int, epoch: int, accuser: Hashable, root: Hashable, paid: tuple[int, ...]
+    ) -> Case:
+        """Takes the bond of an appeal that counts for ``epoch``."""
+        terms = case_terms(self.jobs[job].terms, tasks, epoch, self.rules)
+        bond = self._escrow(terms, tasks, 0)
+        self._pay_in(accuser, bond)
+        case = Case(job, shard, accuser, root, paid, terms, bond, bond)
+        self.cases.append(case)
+        return case
+
+    def resolve(self, case: Case, verdict: Hashable) -> bool:
+        """Moves the money of a verdict. Whether it overturns the settled answer."""
+        case.verdict = verdict
+        if verdict == case.root:
+            return False
+        stored = self.jobs[case.job]
+        pay = case.terms.task_price * case.terms.tasks
+        case.requester_due = pay * len(case.paid) + sum(self._fees(pay, len(case.paid), stored.protocol_fee_bps))
+        self._pour(case, sum(self.forfeit(node) for node in case.paid))
+        return True
+
+    def no_verdict(self, case: Case) -> None:
+        """Burns the bond of a case that came to no end."""
+        self.burned += case.held
+        case.held = case.accuser_due = 0
+
+    def close_case(self, case: Case) -> None:
+        """Passes on what the judges did not earn."""
+        amount, case.held = case.held, 0
+        self._pour(case, amount)
+
+    def report_wrong(self, case: Case, node: int, epoch: int) -> int:
+        """Punishes an opening that is not the verdict. Returns the penalty, 0 when that lane paid before."""
+        amount = self.punish(node, epoch, WRONG, case.accuser)
+        if amount:
+            forfeited = self.forfeit(node)
+            if case.verdict == case.root:
+                self.burned += forfeited
+            else:
+                self._pour(case, forfeited)
+        return amount
+
+    def _pour(self, case: Case, amount: int) -> None:
+        part = min(amount, case.accuser_due)
+        case.accuser_due -= part
+        self.owe(case.accuser, part)
+        amount -= part
+        part = min(amount, case.requester_due)
+        case.requester_due -= part
+        self.owe(self.jobs[case.job].requester, part)
+        self.burned += amount - part
+
+    # --- in and out ---------------------------------------------------------------------------------------------
+
+    def owe(self, account: Hashable, amount: int) -> None:
+        """Puts an amount on an account that can take it out at once."""
+        if amount:
+            self.owed[account] += amount
+            self.tally.received[account] += amount
+
+    def collect(self, account: Hashable) -> int:
+        """Pays out what an account is owed."""
+        amount = self.owed.pop(account, 0)
+        self.collected += amount
+        return amount
+
+    def _pay_in(self, account: Hashable, amount: int) -> None:
+        self.paid_in += amount
+        self.tally.spent[account] += amount
+
+    def holdings(self) -> dict[str, int]:
+        """Where all payment and all stake is."""
+        return {
+            "paid_in": self.paid_in,
+            "escrow": sum(job.held for job in self.jobs.values()),
+            "bonds": sum(case.held for case in self.cases),
+            "matured": int(self.matured.sum()),
+            "maturing": int(self.current.sum() + self.previous.sum()),
+            "owed": sum(self.owed.values()),
+            "paid_out": self.collected + self.withdrawn,
+            "burned": self.burned,
+            "staked": self.staked,
+            "stake": int(self.stake.sum() + self.unbonding.sum()),
+            "unstaked": self.unstaked,
+            "rewards": sum(self.rewards.values()),
+            "burned_stake": self.burned_stake,
+        }
+
+    def check(self) -> dict[str, int]:
+        """The holdings. Raises Unbalanced unless both tokens add up and nothing is below zero."""
+        held = self.holdings()
+        payment = ("escrow", "bonds", "matured", "maturing", "owed", "paid_out", "burned")
+        stake = ("stake", "unstaked", "rewards", "burned_stake")
+        for total, parts in (("paid_in", payment), ("staked", stake)):
+            if held[total] != sum(held[part] for part in parts) or min(held[part] for part in parts) < 0:
+                raise Unbalanced(f"{total} {held[total]} is not the sum of { ({p: held[p] for p in parts}) }")
+        if min(min(self.stake), min(self.matured), min(self.current), min(job.held for job in self.jobs.values())) < 0:
+            raise Unbalanced("an account is below zero")
+        return held
