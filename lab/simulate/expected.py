@@ -101,15 +101,13 @@ class Chances:
     """Of one attempt of a shard.
 
     ``unappealed``: settles wrong and nobody appeals; ``appealed``: chance of every committee, as
-    (camp, seats or 0 for any, members), whose result is appealed; ``captured``: a court that excludes nobody comes
-    to a wrong verdict.
+    (camp, seats or 0 for any, members), whose result is appealed.
     """
 
     wrong: float
     right: float
     unappealed: float
     appealed: tuple[tuple[Committee, float], ...]
-    captured: float
 
     @property
     def failed(self) -> float:
@@ -151,11 +149,7 @@ class Theory:
             if part * chance > 0:
                 who = tuple((*name, n) for name, n in zip(names, chosen[row].tolist(), strict=True) if n)
                 appealed.append((who, part * chance))
-        captured = 0.0
-        if self.appeals:
-            bad, _, fail = self.court(pool, ())
-            captured = bad * sum(fail**attempt for attempt in range(self.attempts))
-        return Chances(float(weights[wrong].sum()), float(weights @ right), unappealed, tuple(appealed), captured)
+        return Chances(float(weights[wrong].sum()), float(weights @ right), unappealed, tuple(appealed))
 
     def court(self, pool: Pool, without: Committee) -> tuple[float, float, float]:
         """Chances that one attempt of a case ends wrong, right, or without a quorum, its judges being drawn from the
@@ -208,10 +202,10 @@ def _types(pool: Pool, size: int) -> tuple[list[tuple[int, int]], Types]:
     small = sum(seats * count for (_, seats), count in fine.items()) <= SMALL_POOL
     if small and math.comb(len(fine) + size - 1, size) <= EXACT_CLASSES:
         return list(fine), [{seats: count} for (_, seats), count in fine.items()]
-    types: Types = [{} for _ in range(4)]
-    for (camp, seats), count in fine.items():
-        types[camp][seats] = count
-    return [(camp, 0) for camp in range(4)], types
+    merged: Types = [{} for _ in range(4)]
+    for (camp, seats), nodes in fine.items():
+        merged[camp][seats] = nodes
+    return [(camp, 0) for camp in range(4)], merged
 
 
 # --- intervals ----------------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ class Outcome:
     money: dict[str, int]
     requester_net: int
     honest_slashed: int
+    expected_wrong_verdicts: float
     epochs: int
     seconds: float
 
@@ -115,7 +116,6 @@ def _outcome(world: World, shards: Shards, courts: Courts, epoch: int, seconds: 
     options, expected, total = world.options, shards.foresight.counts, world.options.shards
     money = world.books.check()
     share = float(world.people.seats[world.people.of(Kind.CARTEL)].sum() / world.people.seats.sum())
-    captured = world.chances(POST_EPOCH + 1)[1].captured
     kinds = [kind for kind in Kind if kind is not Kind.NOBODY and world.people.of(kind).any()]
     tally = world.books.tally
     return Outcome(
@@ -127,31 +127,35 @@ def _outcome(world: World, shards: Shards, courts: Courts, epoch: int, seconds: 
         contested=Count.of(world.counts["contested"], expected["contested"], total),
         expired=Count.of(world.counts["expired"], expected["expired"], total),
         counts=dict(sorted(world.counts.items())),
-        closed=closed_forms(share, options, captured),
+        closed=closed_forms(share, options),
         parties=[_party(world, kind) for kind in kinds],
         money=money,
         requester_net=tally.received[REQUESTER] - tally.spent[REQUESTER],
         honest_slashed=world.slashes[Kind.HONEST],
+        expected_wrong_verdicts=expected["wrong_verdicts"],
         epochs=epoch - POST_EPOCH,
         seconds=seconds,
     )
 
 
-def closed_forms(share: float, options: Options, captured: float) -> dict[str, float]:
-    """Protocol section 11 in an endless pool: wrong results of one attempt, settled and final.
+def closed_forms(share: float, options: Options) -> dict[str, float]:
+    """Protocol section 11 in an endless pool where all but the cartel are honest: chances of one shard.
 
     For three members and a quorum of two ``3a²-2a³`` and ``a³ + 3a²(1-a)·P(court captured or nobody appeals)``;
-    the appeal chances of ``options`` decide who appeals.
+    the appeal chances of ``options`` say who appeals. ``court_captured`` is over all attempts of a case.
     """
-    c, q = options.committee, options.quorum
+    c, q, rules = options.committee, options.quorum, options.rules
     settled = wrong_shard_binomial(share, c, q)
-    if not options.appeal_epochs:
-        return {"wrong_settled": settled, "wrong_final": settled, "court_captured": captured}
-    final = 0.0
-    for bad in range(q, c + 1):
-        part = wrong_shard_binomial(share, c, bad) - (wrong_shard_binomial(share, c, bad + 1) if bad < c else 0.0)
-        silent = (1 - options.appeals) ** (c - bad) * (1 - options.requester_appeals)
-        final += part * (silent + (1 - silent) * captured)
+    bad = wrong_shard_binomial(share, rules.judges, rules.case_quorum)
+    fail = max(0.0, 1 - bad - wrong_shard_binomial(1 - share, rules.judges, rules.case_quorum))
+    captured = bad * sum(fail**attempt for attempt in range(options.attempts))
+    final = settled
+    if options.appeal_epochs:
+        final = 0.0
+        for wrong in range(q, c + 1):
+            more = wrong_shard_binomial(share, c, wrong + 1) if wrong < c else 0.0
+            silent = (1 - options.appeals) ** (c - wrong) * (1 - options.requester_appeals)
+            final += (wrong_shard_binomial(share, c, wrong) - more) * (silent + (1 - silent) * captured)
     return {"wrong_settled": settled, "wrong_final": final, "court_captured": captured}
 
 
