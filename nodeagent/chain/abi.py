@@ -15,7 +15,7 @@ from eth_abi.abi import decode, encode
 from nodeagent.chain.errors import BadDeployment, Reverted, RpcError
 from nodeagent.protocol.keccak import keccak
 
-CONTRACTS = ("JobMarket", "NodeRegistry", "CommitLedger", "QuorateToken", "AccessManager", "TestStablecoin")
+CONTRACTS = ("JobMarket", "NodeRegistry", "CommitLedger", "Court", "QuorateToken", "AccessManager", "TestStablecoin")
 _BUILT_IN: dict[bytes, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     keccak(b"Error(string)")[:4]: ("Error", ("string",), ("reason",)),
     keccak(b"Panic(uint256)")[:4]: ("Panic", ("uint256",), ("code",)),

@@ -11,11 +11,17 @@ from typing import Any
 from nodeagent.chain.events import (
     AbsentMarked,
     AbsentReported,
+    Appealed,
+    Assigned,
     At,
+    CaseClosed,
+    CasePosted,
     Claimed,
     EarningsWithdrawn,
+    EndedWithoutVerdict,
     EndpointAnnounced,
     Event,
+    Forfeited,
     JobCancelled,
     JobClosed,
     JobPosted,
@@ -26,6 +32,7 @@ from nodeagent.chain.events import (
     NodeRegistered,
     NodeResumed,
     PoolSet,
+    Resolved,
     Revealed,
     SeatEnded,
     SeatTaken,
@@ -33,12 +40,16 @@ from nodeagent.chain.events import (
     Settled,
     Slashed,
     UnrevealedReported,
+    WrongMarked,
+    WrongReported,
 )
 from nodeagent.chain.rpc import to_bytes
+from nodeagent.protocol.constants import MAX_COMMITTEE
 from nodeagent.protocol.jobword import unpack_job_word
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.settlement import parse_settled
-from nodeagent.protocol.types import Epoch, JobId, NodeId, PoolId, Shard
+from nodeagent.protocol.sortition import parse_slots
+from nodeagent.protocol.types import VOID, Epoch, JobId, NodeId, PoolId, Shard
 
 
 class _Log:
@@ -60,6 +71,9 @@ class _Log:
 
     def address(self, index: int) -> str:
         return "0x" + self.topic32(index)[12:].hex()
+
+    def address_at(self, index: int) -> str:
+        return "0x" + self.bytes32(index)[12:].hex()
 
     def word(self, index: int) -> int:
         return int.from_bytes(self.bytes32(index), "big")
@@ -99,17 +113,34 @@ def _posted(log: _Log) -> JobPosted:
     )
 
 
+def _case(log: _Log) -> tuple[JobId, Shard, JobId]:
+    return JobId(log.topic(0)), Shard(log.topic(1)), JobId(log.topic(2))
+
+
+def _appealed(log: _Log) -> Appealed:
+    slots = parse_slots((log.word(3), log.word(4)), MAX_COMMITTEE)
+    return Appealed(
+        log.at,
+        *_case(log),
+        accuser=log.address_at(0),
+        bond=log.word(1),
+        settled_root=log.bytes32(2),
+        committee=tuple(node for node in slots if node != VOID),
+        held_before=Epoch(log.word(5)),
+    )
+
+
 _TERMS = "(uint96,uint64,uint96,uint8,bool)"
 _DECODERS: dict[str, Callable[[_Log], Event]] = {
     f"PoolCreated(uint16,{_TERMS})": _pool,
     f"PoolTuned(uint16,{_TERMS})": _pool,
     "NodeRegistered(uint32,address,uint16,address)": lambda e: NodeRegistered(
-        e.at, NodeId(e.topic(0)), e.address(1), PoolId(e.topic(2)), "0x" + e.bytes32(0)[12:].hex()
+        e.at, NodeId(e.topic(0)), e.address(1), PoolId(e.topic(2)), e.address_at(0)
     ),
     "NodeAnnounced(uint32,string,bytes32)": lambda e: NodeAnnounced(e.at, NodeId(e.topic(0)), e.text(0), e.bytes32(1)),
     "KeyReplaced(uint32,address,address)": lambda e: KeyReplaced(e.at, NodeId(e.topic(0)), e.address(1), e.address(2)),
-    "SeatTaken(uint16,uint32,uint32,uint32)": lambda e: SeatTaken(
-        e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1))
+    "SeatTaken(uint16,uint32,uint32,uint32,uint32)": lambda e: SeatTaken(
+        e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1)), Epoch(e.word(2))
     ),
     "SeatEnded(uint16,uint32,uint32,uint32)": lambda e: SeatEnded(
         e.at, PoolId(e.topic(0)), NodeId(e.topic(1)), e.word(0), Epoch(e.word(1))
@@ -128,7 +159,11 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
         e.at, NodeId(e.topic(0)), Epoch(e.topic(1)), e.address(2)
     ),
     "AbsentMarked(uint32,uint32)": lambda e: AbsentMarked(e.at, NodeId(e.topic(0)), Epoch(e.topic(1))),
+    "WrongMarked(uint32,uint32)": lambda e: WrongMarked(e.at, NodeId(e.topic(0)), Epoch(e.topic(1))),
     "JobPosted(uint64,address,bytes32,uint256,uint32,uint64)": _posted,
+    "CasePosted(uint64,uint64,uint32,uint256)": lambda e: CasePosted(
+        e.at, JobId(e.topic(0)), JobId(e.topic(1)), Shard(e.topic(2)), unpack_job_word(e.word(0))
+    ),
     "EndpointAnnounced(address,string)": lambda e: EndpointAnnounced(e.at, e.address(0), e.text(0)),
     "JobCancelled(uint64,uint32,uint256)": lambda e: JobCancelled(e.at, JobId(e.topic(0)), e.word(0), e.word(1)),
     "JobClosed(uint64,uint256)": lambda e: JobClosed(e.at, JobId(e.topic(0)), e.word(0)),
@@ -139,11 +174,22 @@ _DECODERS: dict[str, Callable[[_Log], Event]] = {
         e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.word(0), e.word(1)
     ),
     "AbsentReported(uint64,uint32,uint32,address)": lambda e: AbsentReported(
-        e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), "0x" + e.bytes32(0)[12:].hex()
+        e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.address_at(0)
     ),
     "EarningsWithdrawn(uint32,address,uint256)": lambda e: EarningsWithdrawn(
         e.at, NodeId(e.topic(0)), e.address(1), e.word(0)
     ),
+    "Forfeited(uint32,uint256)": lambda e: Forfeited(e.at, NodeId(e.topic(0)), e.word(0)),
+    "Assigned(address,address,uint256)": lambda e: Assigned(e.at, e.address(0), e.address(1), e.word(0)),
+    "Appealed(uint64,uint32,uint64,address,uint256,bytes32,uint256,uint256,uint32)": _appealed,
+    "Resolved(uint64,uint32,uint64,bytes32,bool,uint256)": lambda e: Resolved(
+        e.at, *_case(e), e.bytes32(0), e.word(1) != 0, e.word(2)
+    ),
+    "EndedWithoutVerdict(uint64,uint32,uint64,uint256)": lambda e: EndedWithoutVerdict(e.at, *_case(e), e.word(0)),
+    "WrongReported(uint64,uint32,uint32,uint8,address,uint256)": lambda e: WrongReported(
+        e.at, JobId(e.topic(0)), Shard(e.topic(1)), NodeId(e.topic(2)), e.word(0), e.address_at(1), e.word(2)
+    ),
+    "CaseClosed(uint64,uint32,uint64,uint256)": lambda e: CaseClosed(e.at, *_case(e), e.word(0)),
 }
 TOPICS: dict[bytes, Callable[[_Log], Event]] = {keccak(s.encode()): decoder for s, decoder in _DECODERS.items()}
 TOPIC_OF: dict[str, bytes] = {s.split("(")[0]: keccak(s.encode()) for s in _DECODERS}

@@ -46,6 +46,7 @@ class Deployment:
     parameters: dict[str, int] = field(default_factory=dict)
     pools: dict[str, int] = field(default_factory=dict)
     code_hashes: dict[str, str] = field(default_factory=dict)  # address → keccak of the code
+    court: str | None = None  # without one no job can be appealed
 
     @property
     def epoch_blocks(self) -> int:
@@ -74,7 +75,7 @@ class Deployment:
     @property
     def addresses(self) -> list[str]:
         """Every contract whose events matter, for one ``eth_getLogs``."""
-        return [self.registry, self.ledger, self.market]
+        return [self.registry, self.ledger, self.market, *([self.court] if self.court else [])]
 
     def pool_id(self, pool: str | int) -> int:
         """The number of a pool named in the record. Raises BadDeployment."""
@@ -93,10 +94,12 @@ _NAMES = {
     "stake_token": "QuorateToken",
     "payment_token": "PaymentToken",
 }
+_COURT = "Court"
 _CONSTANTS = {
     "registry": ("EPOCH_BLOCKS", "RING", "LEAD", "UNBONDING"),
     "ledger": ("REVEAL_GRACE", "UNREVEALED_BPS"),
     "market": ("SETTLE_GRACE", "REPORT_EPOCHS", "SETTLE_FEE_BPS", "ABSENT_BPS"),
+    "court": ("JUDGES", "WRONG_BPS"),
 }
 
 
@@ -122,6 +125,7 @@ def load_deployment(path: Path | str) -> Deployment:
         parameters=record.parameters,
         pools=record.pools,
         code_hashes={c.address: c.codeHash for c in record.contracts.values() if c.codeHash},
+        court=checksum(record.contracts[_COURT].address) if _COURT in record.contracts else None,
         **{key: checksum(record.contracts[name].address) for key, name in _NAMES.items()},
     )
 
@@ -144,7 +148,7 @@ def verify_deployment(rpc: Rpc, deployment: Deployment) -> Deployment:
             f"{rpc.url} serves chain {chain_id}, the deployment record is for {deployment.chain_id}",
             hint="set rpc_url or the deployment path to match",
         )
-    for address in (deployment.registry, deployment.ledger, deployment.market):
+    for address in deployment.addresses:
         code = rpc.code(address)
         if not code:
             raise BadDeployment(f"no contract is at {address} on chain {chain_id}", hint="deploy, or fix the record")
@@ -152,7 +156,8 @@ def verify_deployment(rpc: Rpc, deployment: Deployment) -> Deployment:
         if expected and keccak(code) != to_bytes(expected):
             raise BadDeployment(f"the code at {address} hashes to 0x{keccak(code).hex()}, the record says {expected}")
     found = dict(deployment.parameters)
-    calls = [(getattr(deployment, who), name) for who, names in _CONSTANTS.items() for name in names]
+    places = {who: getattr(deployment, who) for who in _CONSTANTS}
+    calls = [(at, name) for who, at in places.items() if at for name in _CONSTANTS[who]]
     requests = [{"to": to, "data": "0x" + keccak(f"{name}()".encode())[:4].hex()} for to, name in calls]
     answers = rpc.batch([("eth_call", [request, "latest"]) for request in requests])
     for (to, name), answer in zip(calls, answers, strict=True):
@@ -162,10 +167,23 @@ def verify_deployment(rpc: Rpc, deployment: Deployment) -> Deployment:
         if name in deployment.parameters and deployment.parameters[name] != value:
             raise BadDeployment(f"{name} is {value} on chain and {deployment.parameters[name]} in the record")
         found[name] = value
+    _check_court(rpc, deployment)
     return Deployment(**{**{f: getattr(deployment, f) for f in deployment.__dataclass_fields__}, "parameters": found})
+
+
+def _check_court(rpc: Rpc, deployment: Deployment) -> None:
+    """The market answers to the recorded court, or to none. Raises BadDeployment."""
+    request = {"to": deployment.market, "data": "0x" + keccak(b"court()")[:4].hex()}
+    answer = rpc.batch([("eth_call", [request, "latest"])])[0]
+    wired = 0 if isinstance(answer, RpcError) or len(answer) < 3 else int(answer, 16)
+    if wired != int(deployment.court or "0x0", 16):
+        raise BadDeployment(
+            f"the market's court is {wired:#042x} and the record's is {deployment.court or 'none'}",
+            hint="the record is of another deployment, or of an older version: run the deploy script again",
+        )
 
 
 def dump(deployment: Deployment) -> str:
     """A one-line JSON summary for logs and ``--json``."""
-    keys = ("chain_id", "registry", "ledger", "market", "stake_token", "payment_token")
+    keys = ("chain_id", "registry", "ledger", "market", "court", "stake_token", "payment_token")
     return json.dumps({key: getattr(deployment, key) for key in keys})

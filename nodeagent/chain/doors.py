@@ -10,77 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodeagent.chain.abi import Abi, as_revert, load_abi
+from nodeagent.chain.court import CaseView, CourtDoor
 from nodeagent.chain.deployment import Deployment
-from nodeagent.chain.errors import Reverted, RpcError
-from nodeagent.chain.rpc import BlockId, RpcLike, hex_block, to_bytes
-from nodeagent.protocol.types import JobId, NodeId, PoolId
+from nodeagent.chain.door import Call, Door, Receipt, simulate
+from nodeagent.chain.errors import Reverted
+from nodeagent.chain.rpc import BlockId, RpcLike
+from nodeagent.protocol.types import Epoch, JobId, NodeId, PoolId, ShardStatus, Task
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A transaction somebody may send. ``what`` is a word for logs, such as ``settle``; ``value`` is wei."""
-
-    to: str
-    data: bytes
-    what: str
-    value: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """``IJobMarket.Receipt``: ties a shard to the settlement that holds it."""
-
-    attempt: int
-    paid_slots: int
-    result_root: bytes
-    path: tuple[bytes, ...]
-
-    def as_tuple(self) -> tuple[int, int, bytes, list[bytes]]:
-        return self.attempt, self.paid_slots, self.result_root, list(self.path)
-
-
-class Door:
-    """One contract at one address."""
-
-    contract = ""
-
-    def __init__(self, rpc: RpcLike, address: str, abi: Abi | None = None) -> None:
-        self.rpc, self.address = rpc, address
-        self.abi = abi or load_abi(self.contract)
-
-    def read(self, function: str, *args: Any, block: BlockId = "latest", sender: str | None = None) -> Any:
-        """The decoded return value of a view. Structs come as dicts by field name."""
-        return self.read_many([(function, args)], block=block, sender=sender)[0]
-
-    def read_many(
-        self, calls: Sequence[tuple[str, Sequence[Any]]], *, block: BlockId = "latest", sender: str | None = None
-    ) -> list[Any]:
-        """Several views in one round trip, at one block. The first refusal is raised."""
-        asked = [("eth_call", [self._request(f, args, sender), hex_block(block)]) for f, args in calls]
-        out = []
-        for (function, _), answer in zip(calls, self.rpc.batch(asked), strict=True):
-            if isinstance(answer, RpcError):
-                raise as_revert(answer, f"{self.contract}.{function}")
-            out.append(self.abi.decode(function, to_bytes(answer)))
-        return out
-
-    def call(self, function: str, *args: Any) -> Call:
-        """Calldata to send."""
-        return Call(self.address, self.abi.encode(function, *args), function.split("(")[0])
-
-    def _request(self, function: str, args: Sequence[Any], sender: str | None) -> dict[str, str]:
-        request = {"to": self.address, "data": "0x" + self.abi.encode(function, *args).hex()}
-        return {**request, "from": sender} if sender else request
-
-
-def simulate(rpc: RpcLike, call: Call, sender: str, block: BlockId = "latest") -> bytes:
-    """Return data of ``call`` as if sent now. Raises Reverted with the contract's error."""
-    request = {"from": sender, "to": call.to, "data": "0x" + call.data.hex(), "value": hex(call.value)}
-    answer = rpc.batch([("eth_call", [request, hex_block(block)])])[0]
-    if isinstance(answer, RpcError):
-        raise as_revert(answer, call.what)
-    return to_bytes(answer)
+__all__ = [
+    "Call",
+    "CaseView",
+    "CourtDoor",
+    "Door",
+    "Doors",
+    "Ledger",
+    "Market",
+    "Receipt",
+    "Registry",
+    "Token",
+    "simulate",
+]
 
 
 class Registry(Door):
@@ -154,6 +103,9 @@ class Ledger(Door):
     def reveal(self, node: NodeId, epoch: int, leaves: bytes, manifest: bytes, salt: bytes) -> Call:
         return self.call("reveal", node, epoch, leaves, manifest, salt)
 
+    def report_unrevealed(self, node: NodeId, epoch: int) -> Call:
+        return self.call("reportUnrevealed", node, epoch)
+
     def turn(self, epoch: int, leaves: bytes, manifest: bytes, salt: bytes, digest: bytes) -> Call:
         return self.call("turn", epoch, leaves, manifest, salt, digest)
 
@@ -184,6 +136,31 @@ class Market(Door):
         overload = "shardStatus(uint64,uint32,(uint8,uint16,bytes32,bytes32[]))"
         return int(self.read(overload, job, shard, receipt.as_tuple(), block=block))
 
+    def job_word(self, job: JobId, block: BlockId = "latest") -> int:
+        """The job as stored; see ``nodeagent.protocol.jobword``."""
+        return int(self.read("jobWord", job, block=block))
+
+    def settlement_epoch(self, root: bytes, block: BlockId = "latest") -> Epoch | None:
+        """Epoch in which a settlement root was stored; None where none was."""
+        return Epoch(int(self.read("settlementEpoch", root, block=block))) or None
+
+    def task_status(
+        self,
+        job: JobId,
+        task: Task,
+        status: int,
+        data: bytes,
+        receipt: Receipt,
+        path: Sequence[bytes],
+        block: BlockId = "latest",
+    ) -> ShardStatus:
+        """What is known of a task's answer ``(status, data)``: NONE, SETTLED, APPEALED, CONTESTED or FINAL.
+
+        ``receipt`` is the shard's own; ``path`` leads from the task to the shard's root, or to its verdict's.
+        """
+        proof = (receipt.as_tuple(), list(path))
+        return ShardStatus(self.read("taskStatus", job, task, (status, data), proof, block=block))
+
     def settled(self, shards: Sequence[tuple[JobId, int]], block: BlockId = "latest") -> list[bool]:
         """The settled bit of each (job, shard)."""
         return [bool(v) for v in self.read_many([("isSettled", s) for s in shards], block=block)]
@@ -199,6 +176,13 @@ class Market(Door):
 
     def claim(self, job: JobId, shard: int, receipt: Receipt, slot: int, opening: bytes) -> Call:
         return self.call("claim", job, shard, receipt.as_tuple(), slot, opening)
+
+    def report_absent(self, job: JobId, shard: int, receipt: Receipt, slot: int) -> Call:
+        return self.call("reportAbsent", job, shard, receipt.as_tuple(), slot)
+
+    def collect(self, account: str) -> Call:
+        """Pays ``account`` what it is owed: refunds, fees, and what a case assigned to it."""
+        return self.call("collect", account)
 
 
 class Token(Door):
@@ -239,13 +223,14 @@ class Token(Door):
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """All of a deployment."""
+    """All of a deployment. ``court`` is None where jobs cannot be appealed."""
 
     registry: Registry
     ledger: Ledger
     market: Market
     stake_token: Token
     payment_token: Token
+    court: CourtDoor | None = None
 
     @classmethod
     def of(cls, rpc: RpcLike, deployment: Deployment) -> Doors:
@@ -255,6 +240,7 @@ class Doors:
             Market(rpc, deployment.market),
             Token(rpc, deployment.stake_token),
             Token(rpc, deployment.payment_token),
+            CourtDoor(rpc, deployment.court) if deployment.court else None,
         )
 
 

@@ -66,10 +66,13 @@ class KeyReplaced(Event):
 
 @dataclass(frozen=True, slots=True)
 class SeatTaken(Event):
+    """``held_since`` is older than ``since`` for a seat that was moved within the list."""
+
     pool: PoolId
     node: NodeId
     seat: int
     since: Epoch
+    held_since: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,12 @@ class AbsentMarked(Event):
     epoch: Epoch
 
 
+@dataclass(frozen=True, slots=True)
+class WrongMarked(Event):
+    node: NodeId
+    epoch: Epoch
+
+
 # --- market -----------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +159,16 @@ class JobPosted(Event):
     terms: JobTerms
     units: int
     unit_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class CasePosted(Event):
+    """A case about one shard of ``job``: what it computes is in that job's manifest."""
+
+    case_job: JobId
+    job: JobId
+    shard: Shard
+    terms: JobTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +223,74 @@ class EarningsWithdrawn(Event):
     node: NodeId
     operator: str
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forfeited(Event):
+    node: NodeId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned(Event):
+    sender: str
+    to: str
+    amount: int
+
+
+# --- court ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Appealed(Event):
+    """``committee`` sat in the appealed attempt, slot by slot; it may not judge, nor may seats not held before
+    ``held_before``."""
+
+    job: JobId
+    shard: Shard
+    case_job: JobId
+    accuser: str
+    bond: int
+    settled_root: bytes
+    committee: tuple[NodeId, ...]
+    held_before: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Event):
+    """``forfeited`` is the immature pay taken from the members that were paid for another answer."""
+
+    job: JobId
+    shard: Shard
+    case_job: JobId
+    verdict: bytes
+    overturned: bool
+    forfeited: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndedWithoutVerdict(Event):
+    job: JobId
+    shard: Shard
+    case_job: JobId
+    burned: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrongReported(Event):
+    job: JobId
+    shard: Shard
+    node: NodeId
+    attempt: int
+    reporter: str
+    forfeited: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseClosed(Event):
+    """``refund`` is what the judges did not earn."""
+
+    job: JobId
+    shard: Shard
+    case_job: JobId
+    refund: int

@@ -82,14 +82,22 @@ def settle_from(job: JobTerms, shard: Shard, attempt: int) -> Epoch:
 
 
 def shard_status(
-    job: JobTerms, shard: Shard, now: Epoch, settle_grace: int, settled_at: Epoch | None = None
+    job: JobTerms,
+    shard: Shard,
+    now: Epoch,
+    settle_grace: int,
+    settled_at: Epoch | None = None,
+    case: ShardStatus = ShardStatus.NONE,
 ) -> ShardStatus:
-    """Status of a shard in epoch ``now``, for a deployment without a court.
+    """Status of a shard in epoch ``now``.
 
     ``settled_at`` is the epoch of the settlement that holds the shard, None while it is not settled. With
-    ``appeal_epochs`` the shard is final when ``now > settled_at + appeal_epochs``, else at once.
+    ``appeal_epochs`` the shard is final when ``now > settled_at + appeal_epochs``, else at once; a ``case`` (see
+    :func:`case_status`) overrides that.
     """
     if settled_at is not None:
+        if case is not ShardStatus.NONE:
+            return case
         final = job.appeal_epochs == 0 or now > settled_at + job.appeal_epochs
         return ShardStatus.FINAL if final else ShardStatus.SETTLED
     if shard >= job.shards:
@@ -107,6 +115,47 @@ def shard_status(
     return ShardStatus.EXPIRED
 
 
+# --- appeal -------------------------------------------------------------------------------------------------
+
+
+def appeal_until(job: JobTerms, settled_at: Epoch) -> Epoch:
+    """Last counting epoch in which a shard settled in ``settled_at`` can be appealed. No shard of a job with
+    ``appeal_epochs`` 0 can."""
+    return Epoch(settled_at + job.appeal_epochs)
+
+
+def case_status(case: JobTerms, now: Epoch, settle_grace: int, settled: bool, resolved: bool) -> ShardStatus:
+    """What a case makes of its shard, as ``Court.status`` says it.
+
+    FINAL once resolved with a verdict; APPEALED while its job may settle, or has; CONTESTED for ever when it can no
+    more, whether ``resolve`` has burned the bond yet or not.
+    """
+    if resolved:
+        return ShardStatus.FINAL
+    if settled or now <= last_epoch(case, Shard(0), settle_grace):
+        return ShardStatus.APPEALED
+    return ShardStatus.CONTESTED
+
+
+def claims_open(
+    job: JobTerms,
+    report_epochs: int,
+    settled_at: Epoch,
+    case: ShardStatus = ShardStatus.NONE,
+    ended: Epoch | None = None,
+) -> range:
+    """Epochs in which members of the settled attempt may claim; empty while a case is open.
+
+    Without a case from the end of the appeal window; after a verdict from ``ended``, the epoch in which it settled (and
+    not before ``resolve``); without one from ``ended``, the last epoch in which it could have settled.
+    """
+    if case is ShardStatus.APPEALED:
+        return range(0)
+    until = appeal_until(job, settled_at) if ended is None else ended
+    first = until if case is ShardStatus.FINAL or job.appeal_epochs == 0 else until + 1
+    return range(first, until + report_epochs + 1)
+
+
 # --- life of a job ------------------------------------------------------------------------------------------
 
 
@@ -118,8 +167,13 @@ def shards_kept(job: JobTerms, counting: Epoch) -> int:
     return min(job.shards, max(0, counting + 1 - job.post_epoch) * job.pace)
 
 
-def closable_from(job: JobTerms, settle_grace: int, report_epochs: int) -> Epoch:
-    """First epoch in which the rest of the escrow can be refunded: no deadline of any shard is left."""
+def closable_from(job: JobTerms, settle_grace: int, report_epochs: int, settled: bool = True) -> Epoch:
+    """First epoch in which the rest of the escrow can be refunded: no deadline of any shard is left.
+
+    A case that never ``settled`` has nothing to claim and is closed (by ``resolve``) that much earlier.
+    """
+    if job.is_case and not settled:
+        return Epoch(last_epoch(job, Shard(0), settle_grace) + 1)
     last = last_epoch(job, Shard(job.shards - 1), settle_grace)
     case = job.max_attempts * (job.work + 2) + settle_grace if job.appeal_epochs else 0
     return Epoch(last + job.appeal_epochs + report_epochs + 1 + case)

@@ -49,6 +49,36 @@ def settle_fee(pay: int, paid_slots: int, settle_fee_bps: int) -> int:
     return share(pay * paid_slots, settle_fee_bps)
 
 
+def bond(job: JobTerms, shard: Shard, judges: int, settle_fee_bps: int) -> int:
+    """What an appeal of a shard pulls: the escrow of its case, which pays every judge and the settle fee."""
+    gross = member_pay(job, shard) * judges
+    return gross + share(gross, settle_fee_bps)
+
+
+def shard_price(pay: int, paid_slots: int, settle_fee_bps: int, protocol_fee_bps: int) -> int:
+    """What a settled shard took out of its job's escrow: the most that its requester gets back from a verdict."""
+    gross = pay * paid_slots
+    return gross + share(gross, settle_fee_bps) + share(gross, protocol_fee_bps)
+
+
+@dataclass(frozen=True, slots=True)
+class Poured:
+    """Where money of a case went."""
+
+    accuser: int
+    requester: int
+    burned: int
+
+
+def pour(amount: int, accuser_due: int, requester_due: int) -> Poured:
+    """Divides what a case takes or gets back: to the accuser until he is whole, then to the requester until he is,
+    the rest to nobody. The dues shrink by what this gives; the next call is made with the rest of them.
+    """
+    accuser = min(amount, accuser_due)
+    requester = min(amount - accuser, requester_due)
+    return Poured(accuser, requester, amount - accuser - requester)
+
+
 def penalty(stake: int, bps: int) -> tuple[int, int]:
     """What a fault costs (a share of the whole stake, rounded up) and the reporter's tenth of it (rounded down)."""
     amount = -(-stake * bps // BPS)
@@ -102,18 +132,10 @@ def credit(buckets: Buckets, amount: int, now: Epoch, maturity: int) -> tuple[Bu
     return Buckets(rolled.index, rolled.current + amount, rolled.previous), matured
 
 
-def take_back(buckets: Buckets, amount: int, settled_at: Epoch, now: Epoch, maturity: int) -> tuple[Buckets, int, int]:
-    """Takes a credit of ``settled_at`` back: buckets after it, amount taken (at most what is there), and
-    matured.
+def forfeit(buckets: Buckets, now: Epoch, maturity: int) -> tuple[Buckets, int, int]:
+    """Takes all that has not matured: buckets after it, amount taken, and how much matured by the roll before it.
 
     Never fails for having too little: what matured before cannot be taken.
     """
     rolled, matured = roll(buckets, now, maturity)
-    age = rolled.index - settled_at // maturity
-    if age == 0:
-        taken = min(amount, rolled.current)
-        return Buckets(rolled.index, rolled.current - taken, rolled.previous), taken, matured
-    if age == 1:
-        taken = min(amount, rolled.previous)
-        return Buckets(rolled.index, rolled.current, rolled.previous - taken), taken, matured
-    return rolled, 0, matured
+    return Buckets(rolled.index), rolled.maturing, matured

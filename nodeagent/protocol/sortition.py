@@ -9,7 +9,7 @@ thousands of shards without asking anybody.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from struct import unpack
 
 from sha3 import keccak_256
@@ -27,11 +27,20 @@ def seed_from_randao(epoch: Epoch, prev_randao: bytes) -> bytes:
     return keccak(words(epoch, prev_randao))
 
 
-def draw(seed: bytes, job: JobId, shard: Shard, committee: int, seats: int, valid: Valid) -> tuple[NodeId, ...]:
+def draw(
+    seed: bytes,
+    job: JobId,
+    shard: Shard,
+    committee: int,
+    seats: int,
+    valid: Valid,
+    excluded: Collection[NodeId] = frozenset(),
+) -> tuple[NodeId, ...]:
     """Slots of a committee: ``committee`` distinct nodes, ``VOID`` at the end where the probes ran out.
 
     ``seats`` is the length of the pool's list as of the epoch, holes included. A word that hits a hole, a
-    paused node or one already drawn is spent, and the next one is taken.
+    paused node, one already drawn or one of ``excluded`` (who may not judge a case) is spent, and the next one is
+    taken.
     """
     digest = keccak_256
     head = digest(seed + job.to_bytes(32, "big") + shard.to_bytes(32, "big")).digest()
@@ -41,7 +50,7 @@ def draw(seed: bytes, job: JobId, shard: Shard, committee: int, seats: int, vali
             stream = digest(head + k.to_bytes(32, "big")).digest()
             for value in unpack(">8I", stream):
                 node = valid(value * seats >> 32)
-                if node and node not in drawn:
+                if node and node not in drawn and node not in excluded:
                     drawn.append(node)
                     if len(drawn) == committee:
                         return tuple(drawn)
@@ -51,9 +60,12 @@ def draw(seed: bytes, job: JobId, shard: Shard, committee: int, seats: int, vali
 # --- the registry's view ``committees`` ---------------------------------------------------------------------
 
 
-def draw_words(seed: bytes, job: JobId, shard: Shard, epoch: Epoch, pool: PoolId, committee: int) -> tuple[int, int]:
-    """The two words that ask ``NodeRegistry.committees`` for one draw."""
-    request = job << 192 | shard << 160 | epoch << 128 | pool << 112 | committee << 104
+def draw_words(
+    seed: bytes, job: JobId, shard: Shard, epoch: Epoch, pool: PoolId, committee: int, case: bool = False
+) -> tuple[int, int]:
+    """The two words that ask ``NodeRegistry.committees`` for one draw. For a ``case`` the registry asks the Court who
+    may not judge it, so ``job`` must be a case of that Court."""
+    request = job << 192 | shard << 160 | epoch << 128 | pool << 112 | committee << 104 | int(case)
     return int.from_bytes(seed, "big"), request
 
 
@@ -63,6 +75,12 @@ def parse_slots(answer: Sequence[int], committee: int) -> tuple[NodeId, ...]:
         raise ValueError(f"a draw is answered by 2 words, got {len(answer)}")
     packed = answer[0].to_bytes(32, "big") + answer[1].to_bytes(32, "big")
     return tuple(NodeId(node) for node in unpack(">16I", packed)[:committee])
+
+
+def pack_slots(slots: Sequence[NodeId]) -> tuple[int, int]:
+    """The two words that hold at most fifteen slots: 0–7 and 8–14 as uint32 from the left, the rest 0."""
+    packed = b"".join(node.to_bytes(4, "big") for node in slots).ljust(64, b"\0")
+    return int.from_bytes(packed[:32], "big"), int.from_bytes(packed[32:], "big")
 
 
 # --- seats --------------------------------------------------------------------------------------------------
@@ -81,27 +99,27 @@ class SeatList:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._lengths: list[int] = []
-        # index -> entries (node, since, until), oldest first; a dead one stays for draws of the past
-        self._entries: dict[int, list[tuple[NodeId, int, int]]] = {}
+        # index -> entries (node, since, until, held since), oldest first; a dead one stays for draws of the past
+        self._entries: dict[int, list[tuple[NodeId, int, int, int]]] = {}
         self._pauses: dict[NodeId, list[tuple[int, int]]] = {}
-        self._tables: dict[int, list[NodeId]] = {}
+        self._tables: dict[tuple[int, int], list[NodeId]] = {}
 
     # events, in chain order
 
-    def seat_taken(self, node: NodeId, seat: int, since: Epoch) -> None:
-        """``SeatTaken``, or a relocated seat's new place."""
+    def seat_taken(self, node: NodeId, seat: int, since: Epoch, held_since: Epoch | None = None) -> None:
+        """``SeatTaken``, or a relocated seat's new place: then ``held_since`` is older than ``since``."""
         entries = self._entries.setdefault(seat, [])
         if entries and entries[-1][2] > since:
             raise ValueError(f"seat {seat} is held until {entries[-1][2]}, cannot be taken from {since}")
-        entries.append((node, since, OPEN_ENDED))
+        entries.append((node, since, OPEN_ENDED, since if held_since is None else held_since))
         self._tables.clear()
 
     def seat_ended(self, seat: int, until: Epoch) -> None:
         """``SeatEnded``: the seat's latest entry is valid only before ``until``."""
         if seat not in self._entries:
             raise ValueError(f"seat {seat} was never taken")
-        node, since, _ = self._entries[seat][-1]
-        self._entries[seat][-1] = (node, since, until)
+        node, since, _, held_since = self._entries[seat][-1]
+        self._entries[seat][-1] = (node, since, until, held_since)
         self._tables.clear()
 
     def resized(self, length: int, from_epoch: Epoch) -> None:
@@ -144,28 +162,46 @@ class SeatList:
         """Whether a pause of the node covers ``epoch``."""
         return any(start <= epoch < end for start, end in self._pauses.get(node, ()))
 
-    def node_at(self, seat: int, epoch: Epoch) -> NodeId:
-        """Node that a draw of ``epoch`` finds at an index; ``VOID`` for a hole or a paused node."""
-        for node, since, until in reversed(self._entries.get(seat, ())):
+    def node_at(self, seat: int, epoch: Epoch, held_before: Epoch | None = None) -> NodeId:
+        """Node that a draw of ``epoch`` finds at an index; ``VOID`` for a hole or a paused node, and with
+        ``held_before`` for a seat that was not held before that epoch, here or elsewhere in the list.
+        """
+        for node, since, until, held_since in reversed(self._entries.get(seat, ())):
             if since <= epoch < until:
-                return VOID if self.is_paused(node, epoch) else node
+                too_new = held_before is not None and held_since >= held_before
+                return VOID if too_new or self.is_paused(node, epoch) else node
         return VOID
 
-    def table(self, epoch: Epoch) -> Sequence[NodeId]:
+    def table(self, epoch: Epoch, held_before: Epoch | None = None) -> Sequence[NodeId]:
         """``node_at`` of every index of an epoch; kept until the next event."""
-        table = self._tables.get(epoch)
+        key = (epoch, -1 if held_before is None else held_before)
+        table = self._tables.get(key)
         if table is None:
-            table = [self.node_at(seat, epoch) for seat in range(self.length_at(epoch))]
+            table = [self.node_at(seat, epoch, held_before) for seat in range(self.length_at(epoch))]
             if len(self._tables) >= 16:
                 self._tables.clear()
-            self._tables[epoch] = table
+            self._tables[key] = table
         return table
 
     def nodes_at(self, epoch: Epoch) -> set[NodeId]:
         """Distinct nodes that can be drawn in ``epoch``."""
         return set(self.table(epoch)) - {VOID}
 
-    def committee(self, seed: bytes, job: JobId, shard: Shard, size: int, epoch: Epoch) -> tuple[NodeId, ...]:
-        """Slots of the committee of a shard whose attempt starts in ``epoch``."""
-        table = self.table(epoch)
-        return draw(seed, job, shard, size, len(table), table.__getitem__)
+    def committee(
+        self,
+        seed: bytes,
+        job: JobId,
+        shard: Shard,
+        size: int,
+        epoch: Epoch,
+        *,
+        excluded: Collection[NodeId] = frozenset(),
+        held_before: Epoch | None = None,
+    ) -> tuple[NodeId, ...]:
+        """Slots of the committee of a shard whose attempt starts in ``epoch``.
+
+        For a case ``excluded`` is the appealed committee and ``held_before`` the epoch in which its attempt started
+        (``Appealed`` carries both).
+        """
+        table = self.table(epoch, held_before)
+        return draw(seed, job, shard, size, len(table), table.__getitem__, excluded)

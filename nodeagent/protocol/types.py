@@ -76,7 +76,8 @@ class JobTerms:
     """The terms of a job as the market stores them.
 
     ``tasks`` is lowered when the job is cancelled. ``task_price`` is ``units * unit_price``: what one member
-    earns for one task, in payment-token units. ``post_epoch`` is the counting epoch of the post.
+    earns for one task, in payment-token units. ``post_epoch`` is the counting epoch of the post. ``is_case`` says
+    that the Court posted it: its one shard is a shard of another job, computed again.
     """
 
     task_price: int
@@ -92,6 +93,7 @@ class JobTerms:
     answer_class: AnswerClass
     appeal_epochs: int
     has_rare_word: bool = False
+    is_case: bool = False
 
     @property
     def shards(self) -> int:

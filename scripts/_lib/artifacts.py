@@ -28,6 +28,7 @@ SOURCES = {
     "NodeRegistry": "NodeRegistry",
     "CommitLedger": "CommitLedger",
     "JobMarket": "JobMarket",
+    "Court": "Court",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every event of the three contracts, encoded from the generated ABI, is decoded field by field."""
+"""Every event of the four contracts, encoded from the generated ABI, is decoded field by field."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from eth_abi.abi import encode
 
 from nodeagent.chain.abi import load_abi, signature_of, type_of
 from nodeagent.chain.decoding import TOPICS, decode_at, decode_log
-from nodeagent.chain.events import JobPosted, PoolSet, Revealed, Settled
-from nodeagent.protocol.jobword import pack_job_word
+from nodeagent.chain.events import Appealed, CasePosted, JobPosted, PoolSet, Revealed, Settled
+from nodeagent.protocol.jobword import case_terms, pack_job_word
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, PoolId, Shard
+from nodeagent.protocol.sortition import pack_slots
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId, PoolId, Shard
 
 # set once by whoever deploys or administers, or of no use to a node
 IGNORED = {
@@ -27,7 +28,7 @@ TERMS = JobTerms(12, 300, 64, Epoch(9), 8, PoolId(1), 3, 2, 1, 3, AnswerClass.EX
 def events() -> list[dict[str, Any]]:
     return [
         entry
-        for contract in ("JobMarket", "NodeRegistry", "CommitLedger")
+        for contract in ("JobMarket", "NodeRegistry", "CommitLedger", "Court")
         for entry in load_abi(contract).entries
         if entry["type"] == "event"
     ]
@@ -72,7 +73,8 @@ def test_decoders__abi__cover_every_event_but_the_ignored() -> None:
     assert len(known) == len(TOPICS), "a decoder is for an event that no contract has"
 
 
-PLAIN = [e for e in events() if e["name"] not in IGNORED | {"JobPosted", "Settled", "PoolCreated", "PoolTuned"}]
+OTHERS = {"JobPosted", "CasePosted", "Settled", "PoolCreated", "PoolTuned", "Appealed"}
+PLAIN = [e for e in events() if e["name"] not in IGNORED | OTHERS]
 
 
 @pytest.mark.parametrize("entry", PLAIN, ids=lambda e: str(e["name"]))
@@ -104,6 +106,25 @@ def test_decode_log__job_posted__terms_from_the_word() -> None:
     assert event.terms == TERMS and event.terms.shards == 5
     assert (event.job, event.units, event.unit_price) == (3, 12, 1)
     assert event.manifest == b"\x05" * 32 and event.requester == "0x" + "0a" * 20
+
+
+def test_decode_log__case_posted__terms_from_the_word() -> None:
+    case = case_terms(TERMS, Shard(4), Epoch(30), 5)
+    event = decode_log(raw_log(entry_of("CasePosted"), [8, 3, 4, pack_job_word(case)]))
+    assert isinstance(event, CasePosted)
+    assert (event.case_job, event.job, event.shard) == (8, 3, 4)
+    assert event.terms == case and event.terms.is_case and event.terms.tasks == 44
+
+
+@pytest.mark.parametrize("members", [[3], [7, 1, 9], list(range(20, 35))])
+def test_decode_log__appealed__committee_slot_by_slot(members: list[int]) -> None:
+    low, high = pack_slots([NodeId(node) for node in members])
+    values = [3, 4, 8, "0x" + "0a" * 20, 10**9, b"\x07" * 32, low, high, 21]
+    event = decode_log(raw_log(entry_of("Appealed"), values))
+    assert isinstance(event, Appealed)
+    assert event.committee == tuple(members)
+    assert (event.job, event.shard, event.case_job, event.held_before) == (3, 4, 8, 21)
+    assert (event.accuser, event.bond, event.settled_root) == ("0x" + "0a" * 20, 10**9, b"\x07" * 32)
 
 
 def test_decode_log__settled__leaves() -> None:

@@ -38,13 +38,23 @@ def write(folder: Path, value: Any) -> Path:
     return path
 
 
+COURT = f"0x{7:040x}"
+
+
+def with_court() -> dict[str, Any]:
+    found = record()
+    found["contracts"]["Court"] = {"address": COURT, "codeHash": "0x" + keccak(CODE).hex()}
+    return found
+
+
 class Endpoint:
-    """Answers like a chain on which the record's contracts stand."""
+    """Answers like a chain on which the record's contracts stand; ``court`` is what the market says of its own."""
 
     url = "http://fake"
 
-    def __init__(self, chain: int = 31337, code: bytes = CODE, constant: int = 10) -> None:
-        self._chain, self._code, self._constant = chain, code, constant
+    def __init__(self, chain: int = 31337, code: bytes = CODE, constant: int = 10, court: str = "0x0") -> None:
+        self._chain, self._code, self._constant, self._court = chain, code, constant, court
+        self.asked: list[str] = []
 
     def chain_id(self) -> int:
         return self._chain
@@ -53,7 +63,9 @@ class Endpoint:
         return self._code
 
     def batch(self, calls: list[Any]) -> list[str]:
-        return [hex(128 if self._selector(c) == keccak(b"RING()")[:4].hex() else self._constant) for c in calls]
+        known = {keccak(b"RING()")[:4].hex(): 128, keccak(b"court()")[:4].hex(): int(self._court, 16)}
+        self.asked += [self._selector(c) for c in calls]
+        return [f"0x{known.get(self._selector(c), self._constant):064x}" for c in calls]
 
     @staticmethod
     def _selector(call: Any) -> str:
@@ -93,6 +105,30 @@ def test_pool_id__unknown_name__lists_the_known(tmp_path: Path) -> None:
 def test_verify_deployment__right_chain__constants_of_the_chain(tmp_path: Path) -> None:
     found = verify_deployment(Endpoint(), load_deployment(write(tmp_path, record())))  # type: ignore[arg-type]
     assert found.parameters["REVEAL_GRACE"] == 10 and found.ring == 128 and found.epoch_blocks == 10
+
+
+def test_load_deployment__no_court__names_none_and_scans_three_contracts(tmp_path: Path) -> None:
+    found = load_deployment(write(tmp_path, record()))
+    assert found.court is None and found.addresses == [found.registry, found.ledger, found.market]
+
+
+def test_verify_deployment__with_a_court__scans_and_reads_it_too(tmp_path: Path) -> None:
+    endpoint = Endpoint(court=COURT)
+    found = verify_deployment(endpoint, load_deployment(write(tmp_path, with_court())))  # type: ignore[arg-type]
+    assert found.court == COURT == found.addresses[-1]
+    assert found.parameters["JUDGES"] == found.parameters["WRONG_BPS"] == 10
+    assert keccak(b"JUDGES()")[:4].hex() in endpoint.asked
+
+
+@pytest.mark.parametrize(("recorded", "wired", "told"), [
+    (record(), COURT, f"the market's court is {COURT} and the record's is none"),
+    (with_court(), "0x0", f"the market's court is 0x{0:040x} and the record's is {COURT}"),
+])  # fmt: skip
+def test_verify_deployment__another_court_is_wired__refused(
+    tmp_path: Path, recorded: Any, wired: str, told: str
+) -> None:
+    with pytest.raises(BadDeployment, match=told):
+        verify_deployment(Endpoint(court=wired), load_deployment(write(tmp_path, recorded)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeagent.protocol import epochs
+from nodeagent.protocol.jobword import case_terms
 from nodeagent.protocol.types import AnswerClass, Epoch, JobTerms, PoolId, Shard, ShardStatus
 
 GRACE = 8
@@ -90,6 +91,63 @@ def test_shard_status__settled__is_final_after_the_window(appeal: int, now: int,
 
 def test_shard_status__settled_and_cancelled_later__stays_settled() -> None:
     assert epochs.shard_status(terms(), Shard(7), Epoch(103), GRACE, Epoch(103)) is ShardStatus.FINAL
+
+
+@pytest.mark.parametrize("case", [ShardStatus.APPEALED, ShardStatus.CONTESTED, ShardStatus.FINAL])
+def test_shard_status__case__overrides_the_window(case: ShardStatus) -> None:
+    job = terms(appeal_epochs=7)
+    for now in (103, 110, 111, 150):
+        assert epochs.shard_status(job, Shard(0), Epoch(now), GRACE, Epoch(103), case) is case
+
+
+@pytest.mark.parametrize(("settled", "resolved", "now", "status"), [
+    (False, False, 127, ShardStatus.APPEALED),
+    (False, False, 128, ShardStatus.CONTESTED),
+    (False, False, 10_000, ShardStatus.CONTESTED),
+    (True, False, 128, ShardStatus.APPEALED),
+    (True, False, 10_000, ShardStatus.APPEALED),
+    (True, True, 113, ShardStatus.FINAL),
+])  # fmt: skip
+def test_case_status__every_branch__is_what_the_court_says(
+    settled: bool, resolved: bool, now: int, status: ShardStatus
+) -> None:
+    case = case_terms(terms(appeal_epochs=7), Shard(0), Epoch(110), 5)
+    assert epochs.last_epoch(case, Shard(0), GRACE) == 127
+    assert epochs.case_status(case, Epoch(now), GRACE, settled, resolved) is status
+
+
+@pytest.mark.parametrize(("appeal", "case", "ended", "first", "last"), [
+    (0, ShardStatus.NONE, None, 103, 107),
+    (7, ShardStatus.NONE, None, 111, 114),
+    (7, ShardStatus.FINAL, 113, 113, 117),
+    (7, ShardStatus.CONTESTED, 127, 128, 131),
+])  # fmt: skip
+def test_claims_open__settled_in_103__lasts_for_the_report_epochs(
+    appeal: int, case: ShardStatus, ended: int | None, first: int, last: int
+) -> None:
+    at = None if ended is None else Epoch(ended)
+    found = epochs.claims_open(terms(appeal_epochs=appeal), 4, Epoch(103), case, at)
+    assert (found[0], found[-1]) == (first, last)
+
+
+def test_claims_open__case_open__never() -> None:
+    assert not epochs.claims_open(terms(appeal_epochs=7), 4, Epoch(103), ShardStatus.APPEALED)
+
+
+@given(JOBS, st.integers(0, 14), st.sampled_from([5, 7]))
+def test_closable_from__longest_case__is_after_every_claim_about_it(job: JobTerms, later: int, judges: int) -> None:
+    """Settled in its last epoch, appealed in the window's last counting epoch, its case settled in its last epoch."""
+    if job.appeal_epochs == 0:
+        return
+    shard = Shard(job.shards - 1)
+    settled_at = epochs.last_epoch(job, shard, GRACE)
+    posted = Epoch(min(settled_at + later, epochs.appeal_until(job, settled_at)))
+    case = case_terms(job, shard, posted, judges)
+    ended = epochs.last_epoch(case, Shard(0), GRACE)
+    for status in (ShardStatus.FINAL, ShardStatus.CONTESTED):
+        assert epochs.claims_open(job, 4, settled_at, status, ended)[-1] < epochs.closable_from(job, GRACE, 4)
+    assert epochs.closable_from(case, GRACE, 4, settled=False) == ended + 1
+    assert epochs.closable_from(case, GRACE, 4) == ended + 5
 
 
 @given(JOBS, st.data())

@@ -7,7 +7,7 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeagent.protocol.jobword import pack_job_word, unpack_job_word
+from nodeagent.protocol.jobword import case_quorum, case_terms, case_word, pack_job_word, unpack_job_word
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.lanes import (
     UNREVEALED_PUNISHED,
@@ -142,6 +142,7 @@ TERMS = st.builds(
     answer_class=st.sampled_from(AnswerClass),
     appeal_epochs=st.integers(0, 255),
     has_rare_word=st.booleans(),
+    is_case=st.booleans(),
 )
 
 
@@ -150,6 +151,28 @@ def test_pack_job_word__any_terms__unpack_to_the_same(terms: JobTerms) -> None:
     word = pack_job_word(terms)
     assert 0 <= word < 2**256
     assert unpack_job_word(word) == terms
+
+
+@pytest.mark.parametrize(("rare", "case", "byte"), [(False, False, 0), (True, False, 0x80), (False, True, 0x40)])
+def test_pack_job_word__flags__are_bits_of_the_class_byte(rare: bool, case: bool, byte: int) -> None:
+    terms = JobTerms(1, 1, 1, Epoch(1), 1, PoolId(1), 3, 2, 1, 3, AnswerClass.EXACT, 0, rare, case)
+    assert pack_job_word(terms) >> 8 & 0xFF == byte
+
+
+@pytest.mark.parametrize(("judges", "quorum"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 4), (7, 5), (15, 10)])
+def test_case_quorum__judges__is_two_thirds_rounded_up(judges: int, quorum: int) -> None:
+    assert case_quorum(judges) == quorum
+    assert 3 * quorum >= 2 * judges > 3 * (quorum - 1)
+
+
+def test_case_terms__short_last_shard__is_one_shard_of_its_tasks_with_the_jobs_clock() -> None:
+    job = JobTerms(7, 9, 4, Epoch(100), 2, PoolId(3), 3, 2, 2, 4, AnswerClass.EXACT, 8, has_rare_word=True)
+    case = case_terms(job, Shard(2), Epoch(120), 5)
+    assert case == JobTerms(7, 1, 1, Epoch(120), 1, PoolId(3), 5, 4, 2, 4, AnswerClass.EXACT, 0, False, True)
+    assert case.shards == 1
+    assert case_word(pack_job_word(job), Shard(2), Epoch(120), 5) == pack_job_word(case)
+    with pytest.raises(ValueError, match="shard 3 is not one of 3"):
+        case_terms(job, Shard(3), Epoch(120), 5)
 
 
 def test_pack_job_word__value_too_wide__names_the_field() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeagent.protocol import payout
+from nodeagent.protocol.jobword import case_terms
 from nodeagent.protocol.types import AnswerClass, Epoch, JobTerms, PoolId, Shard
 
 BPS = st.integers(0, 1000)
@@ -86,17 +87,60 @@ def test_credit__any_sequence__loses_nothing_and_matures_no_sooner_than_a_ring(s
     assert total + rest == sum(value for _, value in credited)
 
 
-@given(st.integers(0, 600), st.integers(0, 300), st.integers(0, 300), st.integers(0, 100), st.integers(0, 100))
-def test_take_back__any_time__takes_at_most_what_the_bucket_holds(
-    at: int, wait: int, later: int, amount: int, wanted: int
-) -> None:
+@given(st.integers(0, 600), st.integers(0, 300), st.integers(0, 300), st.integers(0, 100))
+def test_forfeit__any_time__takes_what_has_not_matured_and_no_more(at: int, wait: int, later: int, amount: int) -> None:
     buckets, _ = payout.credit(payout.Buckets(), amount, Epoch(at), RING)
-    buckets, _ = payout.credit(buckets, 1000, Epoch(at + wait), RING)
-    before = payout.roll(buckets, Epoch(at + wait + later), RING)[0].maturing
-    after, taken, _ = payout.take_back(buckets, wanted, Epoch(at), Epoch(at + wait + later), RING)
-    assert 0 <= taken <= wanted
-    assert after.maturing == before - taken
-    if (at + wait + later) // RING - at // RING >= 2:
+    buckets, first = payout.credit(buckets, 1000, Epoch(at + wait), RING)
+    now = at + wait + later
+    after, taken, matured = payout.forfeit(buckets, Epoch(now), RING)
+    assert (after.maturing, after.index) == (0, now // RING)
+    assert first + matured + taken == amount + 1000
+    young = (amount if now - at <= RING else 0) + (1000 if later <= RING else 0)
+    assert taken >= young
+    if later >= 2 * RING:
         assert taken == 0
-    elif wait == 0 and later == 0:
-        assert taken == min(wanted, amount + 1000)
+    assert payout.forfeit(after, Epoch(now), RING)[1] == 0
+
+
+# --- a case -----------------------------------------------------------------------------------------------------------
+
+
+def case_job(**changes: int) -> JobTerms:
+    values = {"task_price": 3_000, "tasks": 5, "shard_size": 2, "committee": 3, "quorum": 2} | changes
+    return JobTerms(
+        post_epoch=Epoch(100), pace=1, pool=PoolId(1), work=1, max_attempts=3, answer_class=AnswerClass.EXACT,
+        appeal_epochs=7, **values,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("shard", "expected"), [(0, 30_000 + 300), (1, 30_000 + 300), (2, 15_000 + 150)])
+def test_bond__whole_and_short_shard__is_the_escrow_of_the_case(shard: int, expected: int) -> None:
+    assert payout.bond(case_job(), Shard(shard), 5, 100) == expected
+    case = case_terms(case_job(), Shard(shard), Epoch(110), 5)
+    assert payout.escrow(case.tasks, case.committee, case.task_price, 1, 100).total == expected
+
+
+def test_shard_price__fees__round_down_one_by_one() -> None:
+    assert payout.shard_price(99, 1, 100, 250) == 99 + 0 + 2
+    assert payout.shard_price(6_000, 2, 100, 0) == 12_000 + 120
+
+
+@pytest.mark.parametrize(("amount", "told"), [
+    (0, (0, 0, 0)), (60, (60, 0, 0)), (100, (100, 0, 0)), (101, (100, 1, 0)), (130, (100, 30, 0)), (131, (100, 30, 1)),
+])  # fmt: skip
+def test_pour__accuser_100_requester_30__fills_one_after_the_other(amount: int, told: tuple[int, int, int]) -> None:
+    poured = payout.pour(amount, 100, 30)
+    assert (poured.accuser, poured.requester, poured.burned) == told
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=12), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_pour__any_sums__nobody_gets_more_than_his_due_and_order_does_not_matter(
+    amounts: list[int], accuser_due: int, requester_due: int
+) -> None:
+    accuser, requester, burned = 0, 0, 0
+    for amount in amounts:
+        poured = payout.pour(amount, accuser_due - accuser, requester_due - requester)
+        assert poured.accuser + poured.requester + poured.burned == amount
+        accuser, requester, burned = accuser + poured.accuser, requester + poured.requester, burned + poured.burned
+    whole = payout.pour(sum(amounts), accuser_due, requester_due)
+    assert (whole.accuser, whole.requester, whole.burned) == (accuser, requester, burned)

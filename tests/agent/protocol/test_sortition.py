@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeagent.protocol.keccak import keccak
-from nodeagent.protocol.sortition import SeatList, draw, draw_words, parse_slots, seed_from_randao
+from nodeagent.protocol.sortition import SeatList, draw, draw_words, pack_slots, parse_slots, seed_from_randao
 from nodeagent.protocol.types import VOID, Epoch, JobId, NodeId, PoolId, Shard
 
 SEED = keccak(b"seed")
@@ -116,6 +116,28 @@ def test_draw_words__any_fields__unpack_to_the_same(job: int, shard: int, epoch:
     assert fields == (job, shard, epoch, pool, size)
 
 
+@given(st.integers(0, 10**6), st.integers(1, 15), TABLES, st.sets(st.integers(1, 40).map(NodeId), max_size=15))
+def test_draw__excluded_nodes__are_as_if_their_seats_were_void(
+    shard: int, size: int, table: list[NodeId], excluded: set[NodeId]
+) -> None:
+    slots = draw(SEED, JobId(1), Shard(shard), size, len(table), table.__getitem__, excluded)
+    without = [VOID if node in excluded else node for node in table]
+    assert slots == draw(SEED, JobId(1), Shard(shard), size, len(table), without.__getitem__)
+    assert not excluded & set(slots)
+
+
+def test_draw_words__case__sets_the_last_bit() -> None:
+    plain = draw_words(SEED, JobId(9), Shard(0), Epoch(3), PoolId(1), 5)
+    case = draw_words(SEED, JobId(9), Shard(0), Epoch(3), PoolId(1), 5, case=True)
+    assert (case[0], case[1] ^ plain[1]) == (plain[0], 1)
+
+
+@given(st.lists(st.integers(0, 2**32 - 1).map(NodeId), max_size=15))
+def test_pack_slots__any_slots__parse_to_the_same(slots: list[NodeId]) -> None:
+    assert parse_slots(pack_slots(slots), len(slots)) == tuple(slots)
+    assert parse_slots(pack_slots(slots), 15) == (*slots, *[VOID] * (15 - len(slots)))
+
+
 # --- seat list --------------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +162,34 @@ def test_seat_list__seat_ended_and_taken_again__keeps_the_past() -> None:
     seats.seat_taken(NodeId(7), 1, Epoch(150))
     found = [seats.node_at(1, Epoch(e)) for e in (19, 20, 149, 150)]
     assert found == [2, VOID, VOID, 7]
+
+
+@pytest.mark.parametrize(("held_before", "found"), [(None, 1), (12, 1), (11, VOID), (1, VOID)])
+def test_node_at__held_before__asks_for_an_older_seat(held_before: int | None, found: int) -> None:
+    before = None if held_before is None else Epoch(held_before)
+    assert _three_seats().node_at(0, Epoch(15), before) == found
+
+
+def test_node_at__relocated_seat__keeps_its_age() -> None:
+    seats = _three_seats()
+    seats.seat_ended(2, Epoch(30))
+    seats.seat_ended(1, Epoch(20))
+    seats.seat_taken(NodeId(1), 1, Epoch(30), Epoch(11))
+    assert [seats.node_at(1, Epoch(e), Epoch(12)) for e in (29, 30)] == [VOID, 1]
+    assert seats.node_at(1, Epoch(30), Epoch(11)) == VOID
+
+
+def test_committee__case__leaves_out_members_and_newcomers() -> None:
+    seats = SeatList()
+    seats.resized(30, Epoch(1))
+    for index in range(30):
+        seats.seat_taken(NodeId(index + 1), index, Epoch(1 if index < 15 else 40))
+    excluded, drawn = {NodeId(1), NodeId(2), NodeId(3)}, set()
+    for job in range(60):
+        slots = seats.committee(SEED, JobId(job), Shard(0), 5, Epoch(50), excluded=excluded, held_before=Epoch(40))
+        drawn |= set(slots)
+    assert drawn - {VOID} == set(range(4, 16))
+    assert {VOID} != set(seats.committee(SEED, JobId(1), Shard(0), 5, Epoch(50))) - set(range(1, 16))
 
 
 def test_seat_list__pause_interval__is_half_open() -> None:
