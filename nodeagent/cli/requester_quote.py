@@ -32,7 +32,7 @@ class TermOptions:
     pace: int
     work: int
     attempts: int
-    appeal_epochs: int
+    appeal_epochs: str
     units: str
     unit_price: str | None
     max_price: str | None
@@ -49,7 +49,12 @@ def term_options(command: F) -> F:
             click.option("--pace", default=0, help="shards that start per epoch (default: the pool's bound)"),
             click.option("--work", default=1, show_default=True, help="epochs a committee has to compute"),
             click.option("--attempts", default=3, show_default=True, help="committees drawn before giving up"),
-            click.option("--appeal-epochs", default=0, show_default=True, help="window for appeals"),
+            click.option(
+                "--appeal-epochs",
+                default="auto",
+                show_default=True,
+                help="window for appeals, 0 for none; auto: 6 + work, none if the pool is too small for judges",
+            ),
             click.option("--units", default="auto", show_default=True, help="millions of operations a task"),
             click.option("--unit-price", help="payment tokens a unit and member (default: the pool's floor)"),
             click.option("--max-price", help="most payment tokens the job may cost in all"),
@@ -96,7 +101,7 @@ def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -
             pace=options.pace,
             work=options.work,
             attempts=options.attempts,
-            appeal_epochs=options.appeal_epochs,
+            appeal_epochs=None if options.appeal_epochs == "auto" else _epochs(options.appeal_epochs),
             units=needs if options.units == "auto" else _whole(options.units),
             unit_price=price,
         ),
@@ -113,6 +118,12 @@ def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -
 def _whole(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise click.UsageError(f"--units {text!r} is neither auto nor a whole number of at least 1")
+    return int(text)
+
+
+def _epochs(text: str) -> int:
+    if not text.isdigit() or int(text) > 255:
+        raise click.UsageError(f"--appeal-epochs {text!r} is neither auto nor a whole number up to 255")
     return int(text)
 
 
@@ -134,9 +145,20 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
         f"time      {made.epochs} epochs, about {seconds_text(made.seconds)}, if first attempts succeed; "
         f"at most {made.epochs_at_most} epochs; {made.pace} shards start per epoch"
     )
+    if made.appeal_epochs:
+        say(
+            f"appeal    {made.appeal_epochs} epochs from settlement, then final; an appeal of a shard costs a bond of "
+            f"{session.money(made.bond)} at most"
+        )
+    else:
+        say("appeal    none: results are final when they settle, and a wrong majority is not punished")
     say(f"pool      {made.nodes} nodes, {made.seats} seats")
     for row in made.odds:
-        say(f"odds      dishonest: {row.who} ({row.share:.1%}): a shard is wrong {row.shard:.2g}, any {row.job:.2g}")
+        stays = f", stays wrong {row.final:.2g}" if made.appeal_epochs else ""
+        say(
+            f"odds      dishonest: {row.who} ({row.share:.1%}): "
+            f"a shard is wrong {row.shard:.2g}{stays}, any {row.job:.2g}"
+        )
     say(
         f"corrupt   an even chance at one shard costs {made.corrupt_seats} seats on new nodes, "
         f"a stake of {whole(made.corrupt_stake, stake[1])} {stake[0]}"

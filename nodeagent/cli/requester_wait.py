@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nodeagent.chain.events import JobPosted
     from nodeagent.client.fetching import ResultFetcher, ShardResults
     from nodeagent.client.history import History
+    from nodeagent.client.progress import Progress
     from nodeagent.protocol.manifest import JobManifest
 
 POLL_S = 0.5  # one light batch to the endpoint each
@@ -82,8 +83,10 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
     from nodeagent.client.fetching import fetch_all
     from nodeagent.client.outputs import RECEIPTS, write_out
     from nodeagent.client.progress import progress_of
+    from nodeagent.protocol.types import ShardStatus
 
     job, terms = int(history.posted.job), history.terms
+    progress = progress_of(history, session.deployment)
     summary: dict[str, object] = {
         "job": job,
         "tasks": history.posted.terms.tasks,
@@ -93,7 +96,8 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
     }
     if out is not None:
         fetcher = result_fetcher(session, history.posted.requester)
-        shards = fetch_all(fetcher, history, manifest, _tell)
+        contested = [s.shard for s in progress.shards if s.status is ShardStatus.CONTESTED]
+        shards = fetch_all(fetcher, history, manifest, _tell, contested)
         receipts = write_out(out, session.deployment, history, manifest, shards)
         failed = sum(1 for task in receipts.tasks if task.status)
         summary |= {"out": str(out), "answered_tasks": len(receipts.tasks), "failed_tasks": failed}
@@ -102,12 +106,27 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
     if as_json:
         print_json(summary)
     missing = terms.shards - len(history.settled)
-    if missing and progress_of(history, session.deployment).ended:
+    _say_what_can_change(job, progress)
+    if missing and progress.ended:
         say(f"{missing} of {terms.shards} shards found no quorum; their price comes back with quorate job close {job}")
     elif missing:
         say(f"{missing} of {terms.shards} shards are not settled yet: quorate job watch {job}, then fetch again")
     if missing:
         raise click.exceptions.Exit(1)
+
+
+def _say_what_can_change(job: int, progress: Progress) -> None:
+    """Settled shards that are not final, and contested ones."""
+    from nodeagent.protocol.types import ShardStatus
+
+    for status, words in (
+        (ShardStatus.SETTLED, f"can still be appealed: quorate job watch {job}"),
+        (ShardStatus.APPEALED, f"are being appealed: quorate job why {job} SHARD"),
+        (ShardStatus.CONTESTED, "are contested and never become final: their appeal ended without verdict"),
+    ):
+        shards = [s.shard for s in progress.shards if s.status is status]
+        if shards:
+            say(f"{len(shards)} shards (first: {shards[0]}) {words}")
 
 
 def _tell(shard: ShardResults) -> None:

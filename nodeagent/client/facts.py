@@ -12,7 +12,6 @@ from nodeagent.protocol.epochs import counting_epoch
 from nodeagent.protocol.types import PoolId
 
 PACE_BLOCKS = 100  # over which the time between blocks is measured
-ZERO_ADDRESS = "0x" + "00" * 20
 
 
 def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
@@ -29,7 +28,7 @@ def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
             held[node] = held.get(node, 0) + 1
     nodes = sorted(held)
     views = doors.registry.read_many([("nodeView", (node,)) for node in nodes], block=block)
-    court, fee = doors.market.read("court", block=block), _protocol_fee(doors, pool, block)
+    fee = _protocol_fee(doors, pool, block)
     terms = view["terms"]
     return MarketFacts(
         block=block,
@@ -41,7 +40,7 @@ def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
         report_epochs=deployment.report_epochs,
         settle_fee_bps=deployment.parameters["SETTLE_FEE_BPS"],
         protocol_fee_bps=fee,
-        has_court=court != ZERO_ADDRESS,
+        judges=doors.court.judges(block) if doors.court else 0,
         pool_open=terms["open"],
         seat_stake=terms["seatStake"],
         floor=terms["floor"],

@@ -6,10 +6,11 @@ say under which CID. Nothing is believed: a file counts when the tree over it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from nodeagent.client.history import Answer, History, Settlement
+from nodeagent.client.cases import ONLY, Answer, Settlement
+from nodeagent.client.history import History
 from nodeagent.content import Cid, ContentStore
 from nodeagent.content.errors import ContentFault, ContentUnavailable
 from nodeagent.content.fetch import Fetcher
@@ -39,12 +40,14 @@ class ResultsUnavailable(Transient):
 class ShardResults:
     """A shard's verified answer.
 
+    :param root: the result root that stands for it: settled, or a verdict's
     :param source: the node whose file was used
     :param rejected: nodes whose bytes or manifests were wrong, with the reason
     """
 
     shard: int
     settlement: Settlement
+    root: bytes
     file: bytes
     results: tuple[TaskResult, ...]
     tree: ResultTree
@@ -70,20 +73,20 @@ class ResultFetcher:
 
         :raises ResultsUnavailable: no holder gave bytes that have the settled root
         """
-        settlement, terms = history.settled[number], history.terms
+        settlement, terms, root = history.settled[number], history.terms, history.answer_root(number)
         shard = Shard(number)
         reasons: list[str] = []
-        for answer in holders(history, number):
+        for job, answer in holders(history, number):
             try:
-                file = self._file(answer, int(history.posted.job), manifest, terms.tasks_in(shard))
+                file = self._file(answer, job, manifest, terms.tasks_in(shard))
                 results = parse_results(file, terms.tasks_in(shard))
                 tree = ResultTree(Task(number * terms.shard_size), results)
-                if tree.root != settlement.entry.root:
-                    raise Malformed(f"the results lead to root 0x{tree.root.hex()}, not to the settled one")
+                if tree.root != root:
+                    raise Malformed(f"the results lead to root 0x{tree.root.hex()}, not to the one that stands")
             except (ContentUnavailable, ContentFault, Malformed) as error:
                 reasons.append(f"node {answer.node}: {error.message}")
                 continue
-            return ShardResults(number, settlement, file, results, tree, int(answer.node), tuple(reasons))
+            return ShardResults(number, settlement, root, file, results, tree, int(answer.node), tuple(reasons))
         raise ResultsUnavailable(int(history.posted.job), number, reasons)
 
     def _file(self, answer: Answer, job: int, manifest: JobManifest, tasks: int) -> bytes:
@@ -105,19 +108,33 @@ class ResultFetcher:
         return [*([own] if own else []), *self._extra, *others]
 
 
-def holders(history: History, number: int) -> list[Answer]:
-    """Openings of the settled attempt that carry the settled root, in the order they were made."""
-    settlement, terms = history.settled[number], history.terms
+def holders(history: History, number: int) -> list[tuple[int, Answer]]:
+    """Openings that carry the root that stands, each with the job it answers: of the settled attempt, or after an
+    overturning verdict of the judges, in the order they were made."""
+    settlement, terms, root = history.settled[number], history.terms, history.answer_root(number)
     epoch = commit_epoch(terms, Shard(number), settlement.entry.attempt)
-    return [a for a in history.answers if (a.shard, a.epoch, a.root) == (number, epoch, settlement.entry.root)]
+    own = [a for a in history.answers if (a.shard, a.epoch, a.root) == (number, epoch, root)]
+    case = history.cases.get(number)
+    judged = [] if case is None else [a for a in case.answers if (a.shard, a.root) == (ONLY, root)]
+    job = int(history.posted.job)
+    return [*((job, a) for a in own), *((int(case.job), a) for a in judged if case)]
 
 
 def fetch_all(
-    fetcher: ResultFetcher, history: History, manifest: JobManifest, each: Callable[[ShardResults], None]
+    fetcher: ResultFetcher,
+    history: History,
+    manifest: JobManifest,
+    each: Callable[[ShardResults], None],
+    contested: Collection[int] = (),
 ) -> list[ShardResults]:
-    """Every settled shard, ascending; ``each`` is told as they come. Raises ResultsUnavailable."""
+    """Every settled shard, ascending, but those whose case ended ``contested``: no answer stands for them.
+
+    ``each`` is told as they come. Raises ResultsUnavailable.
+    """
     out = []
     for number in sorted(history.settled):
+        if number in contested:
+            continue
         found = fetcher.shard(history, manifest, number)
         each(found)
         out.append(found)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodeagent.chain.decoding import TOPIC_OF, decode_log
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.errors import RpcError
 from nodeagent.chain.events import (
-    At,
+    AbsentReported,
     Claimed,
     EndpointAnnounced,
     Event,
@@ -23,12 +23,13 @@ from nodeagent.chain.events import (
 )
 from nodeagent.chain.rpc import RpcLike
 from nodeagent.chain.scan import Cursor, Head, Scanner
+from nodeagent.client.cases import Answer, Case, Settlement, fold_cases
 from nodeagent.errors import JobFault
 from nodeagent.protocol.leaves import parse_leaves
-from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.types import JobTerms, NodeId
+from nodeagent.protocol.types import JobTerms
 
-FOLLOWED = ("Revealed", "Settled", "Claimed", "JobCancelled", "JobClosed")
+FOLLOWED = ("Revealed", "Settled", "Claimed", "AbsentReported", "JobCancelled", "JobClosed", "CasePosted")
+OF_THE_COURT = ("Appealed", "Resolved", "EndedWithoutVerdict", "WrongReported", "CaseClosed")
 KEPT_MARKS = 64
 
 
@@ -37,32 +38,12 @@ class NoSuchJob(JobFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One node's opened answer to one shard."""
-
-    node: NodeId
-    epoch: int
-    shard: int
-    root: bytes
-    manifest: bytes  # sha256 of the node's batch manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """A settled shard, with all the shards of its settle call (for its path) in their order."""
-
-    entry: SettledLeaf
-    root: bytes
-    epoch: int
-    peers: tuple[SettledLeaf, ...]
-    at: At
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """Facts of one job up to a block.
 
     :param tasks: tasks that are left of the posted ones, fewer after a cancel
+    :param cases: appeals, by shard
+    :param absences: drawn members that were proven never to have committed
     """
 
     posted: JobPosted
@@ -72,6 +53,8 @@ class History:
     claims: tuple[Claimed, ...]
     closed: JobClosed | None
     head: Head
+    cases: dict[int, Case] = field(default_factory=dict)
+    absences: tuple[AbsentReported, ...] = ()
 
     @property
     def terms(self) -> JobTerms:
@@ -83,13 +66,20 @@ class History:
         """Whether every shard that is left is settled."""
         return len(self.settled) >= self.terms.shards
 
+    def answer_root(self, shard: int) -> bytes:
+        """The result root that stands for a settled shard: the verdict's if there is one."""
+        case = self.cases.get(shard)
+        return self.settled[shard].entry.root if case is None or case.verdict is None else case.verdict
+
 
 def fold(posted: JobPosted, events: Iterable[Event], head: Head) -> History:
     """Facts of the job from events of any job, in chain order."""
+    events = list(events)
     tasks, closed = posted.terms.tasks, None
     settled: dict[int, Settlement] = {}
     answers: list[Answer] = []
     claims: list[Claimed] = []
+    absences: list[AbsentReported] = []
     for event in events:
         match event:
             case Revealed(node=node, epoch=epoch, leaves=leaves, manifest=manifest):
@@ -102,13 +92,16 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head) -> History:
                         settled[entry.shard] = Settlement(entry, event.root, event.epoch, event.shards, event.at)
             case Claimed(job=job) if job == posted.job:
                 claims.append(event)
+            case AbsentReported(job=job) if job == posted.job:
+                absences.append(event)
             case JobCancelled(job=job) if job == posted.job:
                 tasks = event.tasks_left
             case JobClosed(job=job) if job == posted.job:
                 closed = event
             case _:
                 pass
-    return History(posted, tasks, settled, tuple(answers), tuple(claims), closed, head)
+    cases = fold_cases(posted.job, events)
+    return History(posted, tasks, settled, tuple(answers), tuple(claims), closed, head, cases, tuple(absences))
 
 
 class Follower:
@@ -117,8 +110,8 @@ class Follower:
     def __init__(self, rpc: RpcLike, deployment: Deployment, posted: JobPosted) -> None:
         self.posted = posted
         self._memory = _Memory()
-        topics = [TOPIC_OF[name] for name in FOLLOWED]
-        addresses = [deployment.ledger, deployment.market]
+        topics = [TOPIC_OF[name] for name in (*FOLLOWED, *OF_THE_COURT)]
+        addresses = [deployment.ledger, deployment.market, *([deployment.court] if deployment.court else [])]
         self._scanner = Scanner(rpc, addresses, self._memory, start=posted.at.block, topics=topics)
 
     def read(self) -> History:

@@ -92,6 +92,48 @@ def _rung(side: Counter[int], u: Floats, committee: int) -> list[Floats]:
     return out
 
 
+def judges_quorum(judges: int) -> int:
+    """Equal answers that make a verdict: two thirds, rounded up."""
+    return -(-2 * judges // 3)
+
+
+def _final(every: float, quorum: float, captured: float, honest: float, attempts: int) -> float:
+    """A wrong root is final where nobody honest was on the committee, or where the court confirms it; an attempt
+    of the court without two thirds is followed by the next."""
+    again = max(0.0, 1 - captured - honest)
+    return every + (quorum - every) * captured * math.fsum(again**i for i in range(attempts))
+
+
+def wrong_final_binomial(share: float, committee: int, quorum: int, judges: int, attempts: int) -> float:
+    """Chance that a wrong root becomes final in an endless pool, if an outvoted honest member appeals.
+
+    ``a^3 + 3a^2(1-a)K`` for 3 and 2, with ``K`` the chance that the court is captured. Without judges: that it settles.
+    """
+    settled = wrong_shard_binomial(share, committee, quorum)
+    if not judges:
+        return settled
+    need = judges_quorum(judges)
+    captured = wrong_shard_binomial(share, judges, need)
+    honest = wrong_shard_binomial(1 - share, judges, need)
+    return _final(share**committee, settled, captured, honest, attempts)
+
+
+def wrong_final(
+    honest: Sequence[int], dishonest: Sequence[int], committee: int, quorum: int, judges: int, attempts: int
+) -> float:
+    """The same from real seats; the court is taken as drawn from all of them.
+
+    :raises ValueError: fewer nodes than a committee or the court needs
+    """
+    settled = wrong_shard(honest, dishonest, committee, quorum)
+    if not judges:
+        return settled
+    need = judges_quorum(judges)
+    every = wrong_shard(honest, dishonest, committee, committee)
+    captured = wrong_shard(honest, dishonest, judges, need)
+    return _final(every, settled, captured, wrong_shard(dishonest, honest, judges, need), attempts)
+
+
 def any_wrong(shard: float, shards: int) -> float:
     """Chance that at least one of independent ``shards`` is wrong."""
     return -math.expm1(shards * math.log1p(-shard)) if shard < 1 else 1.0

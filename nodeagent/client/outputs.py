@@ -2,8 +2,8 @@
 
 ``outputs.npz`` has the model's outputs by name and ``__status__`` (uint8), all with the job's tasks as leading axis.
 A task without a computed answer keeps its place: its ``__status__`` is its answer's status, or ``NOT_SETTLED`` (255)
-where no committee agreed in time, and its rows are zero. An output that every task gives
-with a leading size of 1, the model's own batch axis, is joined along that axis; any other is stacked.
+where no committee agreed in time or an appeal ended without verdict, and its rows are zero. An output that every task
+gives with a leading size of 1, the model's own batch axis, is joined along that axis; any other is stacked.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ def make_receipts(deployment: Deployment, history: History, shards: Sequence[Sha
                 attempt=settlement.entry.attempt,
                 paid_slots=settlement.entry.paid_slots,
                 result_root="0x" + settlement.entry.root.hex(),
+                verdict_root="0x" + shard.root.hex() if shard.root != settlement.entry.root else None,
                 path=hex_path(tree.proof(settlement.peers.index(settlement.entry))),
                 settlement_root="0x" + settlement.root.hex(),
                 settled_epoch=settlement.epoch,

@@ -132,7 +132,7 @@ class Poster:
             quorum=terms.quorum,
             work=terms.work,
             attempts=terms.attempts,
-            appeal_epochs=terms.appeal_epochs,
+            appeal_epochs=quote.appeal_epochs,
             units=terms.units,
             manifest=bytes.fromhex(state.manifest),
         )
@@ -185,7 +185,7 @@ def _difference(posted: JobPosted, quote: Quote) -> str:
         ("quorum", terms.quorum, asked.quorum),
         ("work", terms.work, asked.work),
         ("attempts", terms.max_attempts, asked.attempts),
-        ("appeal epochs", terms.appeal_epochs, asked.appeal_epochs),
+        ("appeal epochs", terms.appeal_epochs, quote.appeal_epochs),
         ("shard size", terms.shard_size, asked.shard_size),
         ("units", posted.units, asked.units),
     ):

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from nodeagent.chain.deployment import Deployment
+from nodeagent.client.cases import standing
 from nodeagent.client.history import History
-from nodeagent.protocol.epochs import attempt_at, commit_epoch, epoch_of, shard_status
-from nodeagent.protocol.types import Epoch, Shard, ShardStatus
+from nodeagent.protocol.epochs import attempt_at, commit_epoch, epoch_of
+from nodeagent.protocol.types import Shard, ShardStatus
 
 GLYPHS = {
     ShardStatus.SCHEDULED: ".",
@@ -17,11 +18,13 @@ GLYPHS = {
     ShardStatus.SETTLING: "s",
     ShardStatus.SETTLEABLE: "s",
     ShardStatus.SETTLED: "+",
+    ShardStatus.APPEALED: "a",
+    ShardStatus.CONTESTED: "!",
     ShardStatus.FINAL: "#",
     ShardStatus.EXPIRED: "x",
     ShardStatus.CANCELLED: "-",
 }
-ENDED = frozenset((ShardStatus.FINAL, ShardStatus.EXPIRED, ShardStatus.CANCELLED))
+ENDED = frozenset((ShardStatus.FINAL, ShardStatus.CONTESTED, ShardStatus.EXPIRED, ShardStatus.CANCELLED))
 CELLS = 60
 
 
@@ -70,7 +73,7 @@ def progress_of(history: History, deployment: Deployment) -> Progress:
     rows = []
     for number in range(terms.shards):
         shard, settled = Shard(number), history.settled.get(number)
-        status = shard_status(terms, shard, now, deployment.settle_grace, Epoch(settled.epoch) if settled else None)
+        status = standing(terms, number, now, deployment.settle_grace, settled, history.cases.get(number))
         attempt = settled.entry.attempt if settled else attempt_at(terms, shard, now)
         answers = 0 if attempt is None else heard[number, commit_epoch(terms, shard, attempt)]
         rows.append(ShardProgress(number, status, attempt, answers))

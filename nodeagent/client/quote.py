@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodeagent.client import odds
@@ -13,6 +12,7 @@ BPS = 10_000
 MAX_COMMITTEE = 15
 MAX_WORK = 8
 MAX_ATTEMPTS = 4
+DEFAULT_APPEAL = 6  # epochs beyond the work epochs
 SHARES = (0.1, 0.2, 0.3)  # of dishonest stake, for which the odds are printed
 
 
@@ -24,6 +24,7 @@ class BadTerms(JobFault):
 class JobTerms:
     """What the requester chooses. ``pace`` 0 takes the pool's bound.
 
+    :param appeal_epochs: window for appeals; None takes the default where the pool can fill a court, else none
     :param units: millions of metered operations a task may use
     :param unit_price: payment-token units for one unit and member
     """
@@ -36,7 +37,7 @@ class JobTerms:
     pace: int
     work: int
     attempts: int
-    appeal_epochs: int
+    appeal_epochs: int | None
     units: int
     unit_price: int
 
@@ -71,7 +72,7 @@ class MarketFacts:
     report_epochs: int
     settle_fee_bps: int
     protocol_fee_bps: int
-    has_court: bool
+    judges: int  # nodes that judge a case; 0 where there is no court
     pool_open: bool
     seat_stake: int
     floor: int
@@ -86,12 +87,14 @@ class MarketFacts:
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """Chances that a wrong root settles one shard, and at least one of the job's, under some dishonesty."""
+    """Chances that a wrong root settles one shard, and at least one of the job's, under some dishonesty; and
+    that it becomes final, if an honest member that was outvoted appeals."""
 
     who: str
     share: float
     shard: float
     job: float
+    final: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ class Quote:
     :param epochs: from the posting epoch to the one in which the last shard can be settled, if first attempts succeed
     :param seconds: until that one is over
     :param epochs_at_most: until the last attempt of the last shard can no longer be settled
+    :param appeal_epochs: window for appeals of each settled shard
+    :param bond: what an appeal of a whole shard costs at most
     :param corrupt_seats: seats that new one-seat nodes need for an even chance at a given shard
     """
 
@@ -114,6 +119,8 @@ class Quote:
     epochs: int
     epochs_at_most: int
     seconds: float
+    appeal_epochs: int
+    bond: int
     nodes: int
     seats: int
     odds: tuple[Odds, ...]
@@ -124,6 +131,14 @@ class Quote:
 def pace_of(terms: JobTerms, facts: MarketFacts) -> int:
     """Shards that start per epoch: the asked pace, or the pool's bound ``2 * seats / committee``."""
     return terms.pace or min(2**16 - 1, 2 * facts.list_length // terms.committee)
+
+
+def appeal_window(terms: JobTerms, facts: MarketFacts) -> int:
+    """Epochs in which a settled shard may be appealed: as asked, or ``6 + work`` where there are nodes to judge."""
+    if terms.appeal_epochs is not None:
+        return terms.appeal_epochs
+    enough = facts.judges and len(facts.seating) >= terms.committee + facts.judges
+    return DEFAULT_APPEAL + terms.work if enough else 0
 
 
 def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
@@ -142,13 +157,10 @@ def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
     _within("units", 1, 2**32 - 1, terms.units)
     _within("unit price", max(1, facts.floor), 2**64 - 1, terms.unit_price)
     _within("task price", 1, 2**88 - 1, terms.task_price)
-    if terms.appeal_epochs and not facts.has_court:
-        raise BadTerms(f"this market has no court: expected 0 appeal epochs, asked {terms.appeal_epochs}")
-    if len(facts.seating) < terms.committee:
-        raise BadTerms(
-            f"pool {terms.pool} has {len(facts.seating)} nodes that can be drawn: expected at least {terms.committee}",
-            hint="ask for a smaller --committee or wait for more nodes",
-        )
+    window = appeal_window(terms, facts)
+    if window and not facts.judges:
+        raise BadTerms(f"this market has no court: expected 0 appeal epochs, asked {window}")
+    _enough_nodes(terms, facts, facts.judges if window else 0)
     shard_pay = terms.task_price * min(terms.shard_size, terms.tasks)
     if shard_pay > facts.max_shard_pay:
         raise BadTerms(
@@ -156,13 +168,26 @@ def check_terms(terms: JobTerms, facts: MarketFacts) -> None:
             hint="use a smaller --shard-size or --unit-price",
         )
     _within("pace", 0, min(2**16 - 1, 2 * facts.list_length // terms.committee), terms.pace)
-    life = terms.attempts * 2 * (terms.work + 2) + 2 * facts.settle_grace + terms.appeal_epochs
+    life = terms.attempts * 2 * (terms.work + 2) + 2 * facts.settle_grace + window
     life += facts.report_epochs
     if life >= facts.ring:
         raise BadTerms(
             f"the job could take {life} epochs: expected less than {facts.ring}",
             hint="use fewer --attempts or --work epochs",
         )
+
+
+def _enough_nodes(terms: JobTerms, facts: MarketFacts, judges: int) -> None:
+    have, need = len(facts.seating), terms.committee + judges
+    if have >= need:
+        return
+    needed = f"{terms.committee} for a committee" + (f" and {judges} who could judge an appeal" if judges else "")
+    raise BadTerms(
+        f"pool {terms.pool} has {have} nodes that can be drawn, {need - have} too few: {needed}",
+        hint="ask for a smaller --committee"
+        + (", --appeal-epochs 0," if judges and have >= terms.committee else "")
+        + " or wait for more nodes",
+    )
 
 
 def _within(name: str, low: int, high: int, actual: int) -> None:
@@ -193,20 +218,31 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
         escrow=gross + settle_fee + protocol_fee,
         epochs=epochs,
         epochs_at_most=last_start + terms.attempts * stride - 1 + facts.settle_grace,
+        appeal_epochs=appeal_window(terms, facts),
+        bond=_bond(terms, facts),
         seconds=((epochs + 1) * facts.epoch_blocks - block_in_epoch) * facts.block_seconds,
         nodes=len(per_node),
         seats=facts.seats,
-        odds=tuple(_odds(terms, facts.seating)),
+        odds=tuple(_odds(terms, facts)),
         corrupt_seats=corrupt,
         corrupt_stake=corrupt * facts.seat_stake,
     )
 
 
-def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
-    rows = []
+def _bond(terms: JobTerms, facts: MarketFacts) -> int:
+    if not appeal_window(terms, facts):
+        return 0
+    gross = min(terms.tasks, terms.shard_size) * facts.judges * terms.task_price
+    return gross + gross * facts.settle_fee_bps // BPS
+
+
+def _odds(terms: JobTerms, facts: MarketFacts) -> list[Odds]:
+    rows, seating = [], facts.seating
+    judges = facts.judges if appeal_window(terms, facts) else 0
     for share in SHARES:
         shard = odds.wrong_shard_binomial(share, terms.committee, terms.quorum)
-        rows.append(Odds(f"{share:.0%} of the stake", share, shard, odds.any_wrong(shard, terms.shards)))
+        final = odds.wrong_final_binomial(share, terms.committee, terms.quorum, judges, terms.attempts)
+        rows.append(Odds(f"{share:.0%} of the stake", share, shard, odds.any_wrong(shard, terms.shards), final))
     seats = sum(s.seats for s in seating)
     by_operator: Counter[str] = Counter()
     for s in seating:
@@ -218,12 +254,11 @@ def _odds(terms: JobTerms, seating: Sequence[Seating]) -> list[Odds]:
         bad = set(ranked[:count])
         if len(bad) == len(ranked) and count > 1:
             break  # all of them: nobody is left to tell
-        shard = odds.wrong_shard(
-            [s.seats for s in seating if s.operator not in bad],
-            [s.seats for s in seating if s.operator in bad],
-            terms.committee,
-            terms.quorum,
-        )
+        good = [s.seats for s in seating if s.operator not in bad]
+        evil = [s.seats for s in seating if s.operator in bad]
+        shard = odds.wrong_shard(good, evil, terms.committee, terms.quorum)
+        final = odds.wrong_final(good, evil, terms.committee, terms.quorum, judges, terms.attempts)
         who = "the largest operator" if count == 1 else f"the {count} largest operators together"
-        rows.append(Odds(who, sum(by_operator[o] for o in bad) / seats, shard, odds.any_wrong(shard, terms.shards)))
+        share = sum(by_operator[o] for o in bad) / seats
+        rows.append(Odds(who, share, shard, odds.any_wrong(shard, terms.shards), final))
     return rows

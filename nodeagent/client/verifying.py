@@ -14,9 +14,15 @@ from nodeagent.chain.rpc import Rpc, to_bytes
 from nodeagent.errors import JobFault
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt, check_task, parse_receipts, unhex_path
 from nodeagent.protocol.results import TaskResult
-from nodeagent.protocol.types import JobId, Malformed, Shard, Task
+from nodeagent.protocol.types import JobId, Malformed, Shard, ShardStatus, Task
 
 BATCH = 100
+_NOT_FINAL = {
+    ShardStatus.NONE: "the market says that this is not a verified answer",
+    ShardStatus.SETTLED: "settled, and not final: it can still be appealed",
+    ShardStatus.APPEALED: "settled, and not final: an appeal is open",
+    ShardStatus.CONTESTED: "contested: its appeal ended without verdict, so it never becomes final",
+}
 
 
 class BadReceipts(JobFault):
@@ -80,7 +86,7 @@ def check_offline(receipts: Receipts, results: dict[int, TaskResult], only: int 
 def verify(
     rpc: Rpc, deployment: Deployment, receipts: Receipts, results: dict[int, TaskResult], only: int | None = None
 ) -> Iterator[Verdict]:
-    """Proofs, then ``verifyTask`` of the market for each task whose proofs hold.
+    """Proofs, then ``taskStatus`` of the market for each task whose proofs hold: only FINAL counts.
 
     :raises BadReceipts: the receipts are for another chain or market
     """
@@ -117,15 +123,15 @@ def _call(market: Market, receipts: Receipts, result: TaskResult, verdict: Verdi
     shard: ShardReceipt = receipts.shard(Shard(verdict.shard))
     receipt = (shard.attempt, shard.paid_slots, bytes.fromhex(shard.result_root[2:]), unhex_path(shard.path))
     proof = (receipt, unhex_path(receipts.task(Task(verdict.task)).path))
-    data = market.abi.encode("verifyTask", receipts.job, verdict.task, (result.status, result.data), proof)
+    data = market.abi.encode("taskStatus", receipts.job, verdict.task, (result.status, result.data), proof)
     return "eth_call", [{"to": market.address, "data": "0x" + data.hex()}, "latest"]
 
 
 def _problem(market: Market, answer: object) -> str | None:
     if isinstance(answer, RpcError):
-        fault = as_revert(answer, "verifyTask")
+        fault = as_revert(answer, "taskStatus")
         if isinstance(fault, Reverted):
             return f"the market refuses: {fault.message}"
         raise fault
-    says = market.abi.decode("verifyTask", to_bytes(str(answer)))
-    return None if says else "the market says that this is not a final, verified answer"
+    status = ShardStatus(market.abi.decode("taskStatus", to_bytes(str(answer))))
+    return None if status is ShardStatus.FINAL else _NOT_FINAL.get(status, _NOT_FINAL[ShardStatus.NONE])

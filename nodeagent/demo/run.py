@@ -129,7 +129,7 @@ def _job(session: Session, model: Path, inputs: Path, terms: DemoTerms) -> Histo
         pace=0,
         work=terms.work,
         attempts=ATTEMPTS,
-        appeal_epochs=0,
+        appeal_epochs="0",
         units="auto",
         unit_price=None,
         max_price=None,

@@ -47,12 +47,16 @@ class TaskReceipt(Document):
 
 
 class ShardReceipt(Document):
-    """A settled shard, its path to the settlement root, and where that was stored."""
+    """A settled shard, its path to the settlement root, and where that was stored.
+
+    ``verdictRoot`` is there when an appeal overturned the settled root: then tasks' paths lead to it.
+    """
 
     shard: Uint32
     attempt: Uint8
     paid_slots: Uint16 = Field(alias="paidSlots")
     result_root: Hex32 = Field(alias="resultRoot")
+    verdict_root: Hex32 | None = Field(default=None, alias="verdictRoot")
     path: Path
     settlement_root: Hex32 = Field(alias="settlementRoot")
     settled_epoch: Uint32 = Field(alias="settledEpoch")
@@ -61,6 +65,11 @@ class ShardReceipt(Document):
     def settled_leaf(self, job: JobId) -> SettledLeaf:
         """The leaf of this shard in its settlement."""
         return SettledLeaf(job, Shard(self.shard), self.attempt, self.paid_slots, bytes.fromhex(self.result_root[2:]))
+
+    @property
+    def answer_root(self) -> bytes:
+        """The result root that stands for the shard."""
+        return bytes.fromhex((self.verdict_root or self.result_root)[2:])
 
     def leads_to_settlement(self, job: JobId) -> bool:
         """Whether the path leads from the shard to the settlement root it names."""
@@ -122,7 +131,7 @@ def check_task(receipt: TaskReceipt, shard: ShardReceipt, result: TaskResult) ->
     if "0x" + hashlib.sha256(result.data).hexdigest() != receipt.sha256:
         raise Malformed(f"task {receipt.task}: the result's bytes do not have the receipt's sha256")
     root = root_from_proof(task_leaf(Task(receipt.task), result), unhex_path(receipt.path))
-    if root != bytes.fromhex(shard.result_root[2:]):
+    if root != shard.answer_root:
         raise Malformed(f"task {receipt.task}: its path does not lead to the result root of shard {shard.shard}")
 
 

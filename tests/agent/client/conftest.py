@@ -12,7 +12,8 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.events import At, JobPosted
 from nodeagent.chain.rpc import Rpc
 from nodeagent.chain.scan import Head
-from nodeagent.client.history import Answer, History, Settlement
+from nodeagent.client.cases import Answer, Settlement
+from nodeagent.client.history import History
 from nodeagent.protocol.jobword import pack_job_word
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.results import ResultTree, TaskResult

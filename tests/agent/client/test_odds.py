@@ -68,3 +68,33 @@ def test_seats_to_corrupt__even_pool__is_the_smallest_that_reaches_the_chance() 
     seats = odds.seats_to_corrupt(honest, 3, 2)
     assert odds.wrong_shard(honest, [1] * seats, 3, 2) >= 0.5
     assert odds.wrong_shard(honest, [1] * (seats - 1), 3, 2) < 0.5
+
+
+def test_wrong_final_binomial__three_and_five__is_the_protocols_formula() -> None:
+    a = 0.3
+    captured, honest = 5 * a**4 - 4 * a**5, 5 * 0.7**4 - 4 * 0.7**5
+    again = 1 - captured - honest
+    court = captured * (1 + again + again**2)
+    assert court == pytest.approx(0.050, abs=5e-4)  # the number of the design, over three attempts
+    expected = a**3 + 3 * a**2 * (1 - a) * court
+    assert odds.wrong_final_binomial(a, 3, 2, 5, 3) == pytest.approx(expected)
+
+
+def test_wrong_final__no_judges__is_what_settles() -> None:
+    assert odds.wrong_final([1] * 5, [1] * 3, 3, 2, 0, 3) == odds.wrong_shard([1] * 5, [1] * 3, 3, 2)
+    assert odds.wrong_final_binomial(0.2, 3, 2, 0, 3) == odds.wrong_shard_binomial(0.2, 3, 2)
+
+
+def test_wrong_final__a_cartel_that_cannot_fill_a_committee_or_win_the_court__is_never_final() -> None:
+    assert odds.wrong_final([1] * 20, [1, 1], 3, 2, 5, 3) == 0.0
+    assert odds.wrong_shard([1] * 20, [1, 1], 3, 2) > 0
+
+
+def test_wrong_final__large_even_pool__approaches_the_binomial() -> None:
+    exact = odds.wrong_final([1] * 7000, [1] * 3000, 3, 2, 5, 3)
+    assert exact == pytest.approx(odds.wrong_final_binomial(0.3, 3, 2, 5, 3), abs=1e-4)
+
+
+@pytest.mark.parametrize(("judges", "need"), [(1, 1), (3, 2), (4, 3), (5, 4), (6, 4), (15, 10)])
+def test_judges_quorum__any_court__is_two_thirds_rounded_up(judges: int, need: int) -> None:
+    assert odds.judges_quorum(judges) == need

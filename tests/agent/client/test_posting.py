@@ -46,7 +46,7 @@ def state(deployment: Deployment, wallet: Wallet) -> JobState:
 
 def quoted(**changes: Any) -> Quote:
     terms = JobTerms(1, 5, 2, 3, 2, 0, 1, 3, 0, 4, 3)
-    return Quote(replace(terms, **changes), 2, 180, 1, 0, 181, 4, 20, 30.0, 5, 20, (), 1, 1)
+    return Quote(replace(terms, **changes), 2, 180, 1, 0, 181, 4, 20, 30.0, 0, 0, 5, 20, (), 1, 1)
 
 
 def test_attach__nothing_posted__gives_none(poster: Poster, state: JobState) -> None:

@@ -20,7 +20,7 @@ FACTS = MarketFacts(
     report_epochs=4,
     settle_fee_bps=100,
     protocol_fee_bps=25,
-    has_court=False,
+    judges=0,
     pool_open=True,
     seat_stake=100,
     floor=2,
@@ -74,7 +74,7 @@ def test_quote__odds__name_the_largest_operators_of_the_real_pool() -> None:
         ({"unit_price": 0}, "unit price 0 is out of range: expected 2 to"),
         ({"pace": 15}, "pace 15 is out of range: expected 0 to 14"),
         ({"shard_size": 0}, "shard size 0 is out of range"),
-        ({"committee": 7, "quorum": 4}, "has 5 nodes that can be drawn: expected at least 7"),
+        ({"committee": 7, "quorum": 4}, "has 5 nodes that can be drawn, 2 too few: 7 for a committee"),
         ({"appeal_epochs": 7}, "this market has no court"),
         ({"unit_price": 10_000}, "one member would earn 4480000 for one shard: the pool allows at most 1000000"),
         ({"units": 2**32}, "units 4294967296 is out of range"),
@@ -88,6 +88,30 @@ def test_quote__terms_the_market_refuses__say_expected_and_actual(change: dict[s
         return
     with pytest.raises(BadTerms, match=words):
         quote(terms, FACTS)
+
+
+def test_quote__auto_appeal__needs_nodes_for_committee_and_judges() -> None:
+    auto = replace(TERMS, appeal_epochs=None, work=2)
+    assert quote(auto, replace(FACTS, judges=2)).appeal_epochs == 6 + 2
+    assert quote(auto, replace(FACTS, judges=3)).appeal_epochs == 0  # five nodes seat three and two
+    assert quote(auto, FACTS).appeal_epochs == 0
+
+
+def test_quote__appeal_in_a_small_pool__says_how_many_are_missing() -> None:
+    with pytest.raises(BadTerms, match="3 too few: 3 for a committee and 5 who could judge an appeal"):
+        quote(replace(TERMS, appeal_epochs=7), replace(FACTS, judges=5))
+
+
+def test_quote__bond__is_the_escrow_of_one_shard_for_the_judges() -> None:
+    made = quote(replace(TERMS, appeal_epochs=7), replace(FACTS, judges=2))
+    assert made.bond == escrow(64, 2, 7, 3, 100, 0).total
+    assert quote(TERMS, FACTS).bond == 0
+
+
+def test_quote__odds_with_a_court__a_wrong_answer_stays_less_often_than_it_settles() -> None:
+    for row in quote(replace(TERMS, appeal_epochs=7), replace(FACTS, judges=2)).odds:
+        assert row.final <= row.shard
+    assert all(row.final == row.shard for row in quote(TERMS, FACTS).odds)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from nodeagent.protocol.types import Malformed, Task
 from nodeagent.runtimes.tensors import encode_outputs
 from tests.agent.client.conftest import Chain, results_of
 
-TRUE, FALSE = "0x" + "00" * 31 + "01", "0x" + "00" * 32
+FINAL, SETTLED, NONE = (f"0x{n:064x}" for n in (9, 6, 0))  # ShardStatus as the market answers it
 
 
 def manifest_of(store: LocalStore, outputs: tuple[tuple[str, str], ...] = (("y", "float32"),)) -> JobManifest:
@@ -65,7 +65,9 @@ def shards(history: History) -> list[ShardResults]:
     for shard, settlement in history.settled.items():
         results = results_of(shard)
         tree = ResultTree(Task(shard * 2), results)
-        out.append(ShardResults(shard, settlement, encode_results(results), results, tree, 1, ()))
+        out.append(
+            ShardResults(shard, settlement, settlement.entry.root, encode_results(results), results, tree, 1, ())
+        )
     return out
 
 
@@ -88,7 +90,7 @@ def publish(store: LocalStore, history: History, files: dict[int, dict[int, byte
 
 
 def test_holders__three_openings__are_those_with_the_settled_root_in_order(history: History) -> None:
-    assert [int(a.node) for a in holders(history, 0)] == [1, 2]
+    assert [(job, int(a.node)) for job, a in holders(history, 0)] == [(7, 1), (7, 2)]
 
 
 def test_shard__first_holder_lies__is_refused_and_the_next_is_used(history: History, store: LocalStore) -> None:
@@ -211,12 +213,13 @@ def test_verify__the_chain_says_no_or_reverts__is_a_problem_per_task(
 ) -> None:
     receipts, results = load_receipts(saved(tmp_path, deployment, history, shards))
     refusal = keccak(b"UnknownJob(uint64)")[:4] + (7).to_bytes(32, "big")
-    chain = Chain(calls=[TRUE, FALSE, RpcError("eth_call", 3, "execution reverted", refusal), TRUE, TRUE])
+    chain = Chain(calls=[FINAL, NONE, RpcError("eth_call", 3, "execution reverted", refusal), SETTLED, FINAL])
     problems = {v.task: v.problem for v in verify(chain, deployment, receipts, results)}
     assert problems[0] is None
-    assert "not a final, verified answer" in str(problems[1])
+    assert "not a verified answer" in str(problems[1])
     assert "UnknownJob(job=7)" in str(problems[2])
-    assert [problems[3], problems[4]] == [None, None]
+    assert "can still be appealed" in str(problems[3])
+    assert problems[4] is None
 
 
 def test_verify__unsound_proof__is_not_even_asked(
@@ -224,7 +227,7 @@ def test_verify__unsound_proof__is_not_even_asked(
 ) -> None:
     receipts, results = load_receipts(saved(tmp_path, deployment, history, shards))
     results[1] = TaskResult(0, b"other")
-    chain = Chain(calls=[TRUE] * 4)
+    chain = Chain(calls=[FINAL] * 4)
     assert [v.task for v in verify(chain, deployment, receipts, results) if v.problem] == [1]
     assert chain.calls == []
 
@@ -247,7 +250,7 @@ def test_write_out__results__leaves_three_files_that_load(
     from nodeagent.protocol.settlement import settlement_tree
 
     settlement = replace(history.settled[0], entry=leaf, peers=(leaf,), root=settlement_tree([leaf]).root)
-    shard = ShardResults(0, settlement, encode_results(results), results, tree, 1, ())
+    shard = ShardResults(0, settlement, tree.root, encode_results(results), results, tree, 1, ())
     write_out(tmp_path / "out", deployment, history, manifest_of(store), [shard])
     with np.load(tmp_path / "out" / "outputs.npz", allow_pickle=False) as arrays:
         assert arrays["__status__"].tolist() == [0, 3, 255, 255, 255]

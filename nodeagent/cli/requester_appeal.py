@@ -1,0 +1,120 @@
+"""``quorate job appeal``, ``job resolve`` and ``job why``: what happened to a shard, and asking a bigger committee."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodeagent.cli.common import print_json, say
+from nodeagent.cli.requester_common import Session, confirm_no
+
+if TYPE_CHECKING:
+    from nodeagent.client.history import History
+    from nodeagent.client.why import Attempt
+
+JOB = click.argument("number", type=click.IntRange(1), metavar="JOB")
+SHARD = click.argument("shard", type=click.IntRange(0), metavar="SHARD")
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+YES = click.option("--yes", "-y", is_flag=True, help="do not ask")
+
+
+def _history(session: Session, number: int) -> History:
+    from nodeagent.client.history import Follower, find_job
+
+    return Follower(session.rpc, session.deployment, find_job(session.rpc, session.deployment, number)).read()
+
+
+@click.command("appeal")
+@JOB
+@SHARD
+@YES
+@JSON
+@click.pass_obj
+def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) -> None:
+    """Have a bigger, fresh committee compute a settled SHARD of JOB again.
+
+    The bond pays the judges. If they overturn the settled answer it comes back from what the wrong members forfeit;
+    if they confirm it, it is spent; if they do not agree, it is burned. One appeal a shard, within its window.
+    """
+    from nodeagent.client.appealing import Appellant
+
+    appellant, history = Appellant(session.rpc, session.deployment), _history(session, number)
+    plan = appellant.plan(history, shard)
+    say(f"shard     {shard} of job {number}, settled with root 0x{plan.receipt.result_root.hex()}")
+    say(f"court     {plan.judges} judges; appeals are open until epoch {plan.until}")
+    say(f"bond      {session.money(plan.bond)}: spent if the answer is confirmed, burned if no verdict comes")
+    confirm_no(f"Pay {session.money(plan.bond)} and appeal?", yes)
+    case, sent = appellant.appeal(history, plan, session.wallet)
+    if as_json:
+        print_json({"job": number, "shard": shard, "case": case, "bond": plan.bond, "tx": [s.tx for s in sent]})
+        return
+    click.echo(case)
+    say(f"job {case} is the case; then: quorate job why {number} {shard}")
+
+
+@click.command("resolve")
+@JOB
+@SHARD
+@JSON
+@click.pass_obj
+def resolve(session: Session, number: int, shard: int, as_json: bool) -> None:
+    """End the appeal of a SHARD of JOB once its judges agreed or cannot any more. Agents usually do this."""
+    from nodeagent.client.appealing import Appellant
+
+    sent = Appellant(session.rpc, session.deployment).resolve(_history(session, number), shard, session.wallet)
+    if as_json:
+        print_json({"job": number, "shard": shard, "tx": sent.tx})
+        return
+    say(f"resolved in {sent.tx}; then: quorate job why {number} {shard}")
+
+
+@click.command("why")
+@JOB
+@SHARD
+@JSON
+@click.pass_obj
+def why(session: Session, number: int, shard: int, as_json: bool) -> None:
+    """Tell what happened to a SHARD of JOB, attempt by attempt: who was drawn, who answered what, who was paid."""
+    from nodeagent.client.why import gather, tell
+
+    facts = gather(session.rpc, session.deployment, _history(session, number), shard)
+    if not as_json:
+        click.echo("\n".join(tell(facts)))
+        return
+    case = facts.history.cases.get(shard)
+    print_json(
+        {
+            "job": number,
+            "shard": shard,
+            "epoch": facts.now,
+            "status": facts.status.name,
+            "attempts": [_attempt(a) for a in facts.attempts],
+            "case": None
+            if case is None
+            else {
+                "job": int(case.job),
+                "accuser": case.accuser,
+                "bond": case.bond,
+                "verdict": None if case.verdict is None else "0x" + case.verdict.hex(),
+                "overturned": case.overturned,
+                "burned": case.burned,
+                "attempts": [_attempt(a) for a in facts.trials],
+                "wrong": [int(w.node) for w in case.wrong],
+            },
+            "story": tell(facts),
+        }
+    )
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    members = None if attempt.members is None else [int(m.node) for m in attempt.members]
+    answers = [{**asdict(a), "root": "0x" + a.root.hex(), "manifest": "0x" + a.manifest.hex()} for a in attempt.answers]
+    return {
+        "attempt": attempt.number,
+        "start": attempt.start,
+        "commit": attempt.commit,
+        "members": members,
+        "answers": answers,
+    }

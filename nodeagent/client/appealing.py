@@ -1,0 +1,123 @@
+"""Appealing a settled shard as anybody: the bond, the call, the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodeagent.chain.decoding import decode_log
+from nodeagent.chain.deployment import Deployment
+from nodeagent.chain.doors import CourtDoor, Doors, Receipt
+from nodeagent.chain.events import CasePosted
+from nodeagent.chain.rpc import Rpc
+from nodeagent.client.cases import Case, Settlement
+from nodeagent.client.history import History
+from nodeagent.client.wallet import Sent, Wallet
+from nodeagent.errors import Fatal, JobFault
+from nodeagent.protocol.epochs import appeal_until, counting_epoch, epoch_of
+from nodeagent.protocol.settlement import settlement_tree
+from nodeagent.protocol.types import Epoch, Malformed, ShardStatus
+
+
+class NotAppealable(JobFault):
+    """The shard cannot be appealed (any more). Says why."""
+
+
+class NothingToResolve(JobFault):
+    """The shard has no case that could be ended now. Says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """What an appeal would be. Money in payment-token units.
+
+    :param until: last counting epoch in which it may be made
+    """
+
+    shard: int
+    bond: int
+    judges: int
+    until: int
+    receipt: Receipt
+
+
+def receipt_of(settlement: Settlement) -> Receipt:
+    """The path of a settled shard. Raises Malformed if the leaves do not have the stored root."""
+    tree = settlement_tree(settlement.peers)
+    if tree.root != settlement.root:
+        raise Malformed(f"the leaves of settlement 0x{settlement.root.hex()} have another root")
+    entry = settlement.entry
+    path = tree.proof(settlement.peers.index(entry))
+    return Receipt(entry.attempt, entry.paid_slots, entry.root, tuple(path))
+
+
+class Appellant:
+    """Appeals and resolves for one account."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
+        self._rpc, self._deployment = rpc, deployment
+        self._doors = Doors.of(rpc, deployment)
+
+    @property
+    def court(self) -> CourtDoor:
+        """Raises NotAppealable where there is none."""
+        if self._doors.court is None:
+            raise NotAppealable("this deployment has no court: results are final when they settle")
+        return self._doors.court
+
+    def plan(self, history: History, shard: int) -> Appeal:
+        """What appealing a shard takes. Raises NotAppealable."""
+        court, terms = self.court, history.posted.terms
+        settlement, case = history.settled.get(shard), history.cases.get(shard)
+        if settlement is None:
+            raise NotAppealable(f"shard {shard} of job {history.posted.job} is not settled: there is nothing to appeal")
+        if terms.appeal_epochs == 0:
+            raise NotAppealable(f"job {history.posted.job} was posted without appeals: its results were final at once")
+        if case is not None:
+            raise NotAppealable(
+                f"shard {shard} was appealed already, as job {case.job}",
+                hint=f"quorate job why {history.posted.job} {shard}",
+            )
+        until = appeal_until(terms, Epoch(settlement.epoch))
+        now = counting_epoch(history.head.block + 1, self._deployment.epoch_blocks, self._deployment.lead)
+        if now > until:
+            raise NotAppealable(f"the window for appeals of shard {shard} closed with epoch {until}: it is epoch {now}")
+        bond = court.bond_of(history.posted.job, shard)
+        return Appeal(shard, bond, court.judges(), until, receipt_of(settlement))
+
+    def appeal(self, history: History, plan: Appeal, wallet: Wallet) -> tuple[int, list[Sent]]:
+        """Allows the Court exactly the bond where it may not take it yet, and appeals; the case's job number.
+
+        :raises Fatal: the account holds less than the bond
+        :raises Reverted: the Court refuses; nothing was paid
+        """
+        token, sent = self._doors.payment_token, []
+        held = token.balance_of(wallet.address)
+        if held < plan.bond:
+            raise Fatal(
+                f"{wallet.address} holds {held} units of the payment token: the bond is {plan.bond}",
+                hint="send payment tokens to it",
+            )
+        if token.allowance(wallet.address, self.court.address) < plan.bond:
+            sent.append(wallet.send(token.call("approve", self.court.address, plan.bond)))
+        done = wallet.send(self.court.appeal(history.posted.job, plan.shard, plan.receipt))
+        case = next(e.case_job for e in map(decode_log, done.logs) if isinstance(e, CasePosted))
+        return int(case), [*sent, done]
+
+    def resolve(self, history: History, shard: int, wallet: Wallet) -> Sent:
+        """Ends a shard's case. Raises NothingToResolve, Reverted."""
+        case = history.cases.get(shard)
+        if case is None:
+            raise NothingToResolve(f"shard {shard} of job {history.posted.job} was not appealed")
+        if case.verdict is not None or case.burned is not None:
+            raise NothingToResolve(f"the case about shard {shard} is resolved already")
+        if case.settlement is None:
+            self._refuse_open(history, case)
+        verdict = receipt_of(case.settlement) if case.settlement else None
+        return wallet.send(self.court.resolve(history.posted.job, shard, verdict))
+
+    def _refuse_open(self, history: History, case: Case) -> None:
+        now = epoch_of(history.head.block, self._deployment.epoch_blocks)
+        if case.status(now, self._deployment.settle_grace) is ShardStatus.APPEALED:
+            raise NothingToResolve(
+                f"the judges of job {case.job} have not agreed yet", hint=f"quorate job watch {case.job}"
+            )

@@ -1,0 +1,258 @@
+"""What happened to one shard, attempt by attempt, in sentences. Reading is thin, telling is pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodeagent.chain.deployment import Deployment
+from nodeagent.chain.doors import Doors
+from nodeagent.chain.errors import Reverted
+from nodeagent.chain.headers import prev_randao
+from nodeagent.chain.rpc import Rpc
+from nodeagent.client.cases import ONLY, Answer, Case, Settlement, standing
+from nodeagent.client.history import History
+from nodeagent.errors import JobFault
+from nodeagent.protocol.constants import COUNTED_DELAY
+from nodeagent.protocol.epochs import attempt_start, commit_epoch, epoch_of, first_epoch, last_epoch, seed_block
+from nodeagent.protocol.lanes import UNREVEALED_PUNISHED, Lane, unpack_lane
+from nodeagent.protocol.sortition import draw_words, parse_slots, seed_from_randao
+from nodeagent.protocol.types import VOID, Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus
+
+
+class NoSuchShard(JobFault):
+    """The job has no shard with this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A slot of a committee, and what its lane says of the commit epoch; ``lane`` is None once it was reused."""
+
+    slot: int
+    node: NodeId
+    lane: Lane | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One drawn attempt. ``members`` is None where the draw is no longer (or not yet) to be had."""
+
+    number: int
+    start: Epoch
+    commit: Epoch
+    members: tuple[Member, ...] | None
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All there is to tell of a shard."""
+
+    history: History
+    shard: int
+    now: Epoch
+    status: ShardStatus
+    attempts: tuple[Attempt, ...]
+    trials: tuple[Attempt, ...]  # the case's attempts
+    settle_grace: int
+    report_epochs: int
+
+
+def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Facts:
+    """Reads committees and lanes of every attempt that has begun.
+
+    :raises NoSuchShard: the job has fewer shards
+    """
+    terms = history.posted.terms
+    if shard >= terms.shards:
+        raise NoSuchShard(
+            f"job {history.posted.job} has shards 0 to {terms.shards - 1}, not {shard}",
+            hint=f"a task's shard is its index divided by {terms.shard_size}",
+        )
+    now = epoch_of(history.head.block, deployment.epoch_blocks)
+    settled, case = history.settled.get(shard), history.cases.get(shard)
+    doors = Doors.of(rpc, deployment)
+    own = [a for a in history.answers if a.shard == shard]
+    attempts = _attempts(rpc, doors, deployment, history.posted.job, terms, Shard(shard), own, settled, now)
+    trials: tuple[Attempt, ...] = ()
+    if case is not None:
+        trials = _attempts(
+            rpc, doors, deployment, case.job, case.terms, ONLY, list(case.answers), case.settlement, now, is_case=True
+        )
+    status = standing(history.terms, shard, now, deployment.settle_grace, settled, case)
+    return Facts(history, shard, now, status, attempts, trials, deployment.settle_grace, deployment.report_epochs)
+
+
+def _attempts(
+    rpc: Rpc,
+    doors: Doors,
+    deployment: Deployment,
+    job: JobId,
+    terms: JobTerms,
+    shard: Shard,
+    answers: Sequence[Answer],
+    settled: Settlement | None,
+    now: Epoch,
+    *,
+    is_case: bool = False,
+) -> tuple[Attempt, ...]:
+    found = []
+    last = terms.max_attempts if settled is None else settled.entry.attempt + 1
+    for number in range(last):
+        start, commit = attempt_start(terms, shard, number), commit_epoch(terms, shard, number)
+        if start > now:
+            break
+        members = _members(rpc, doors, deployment, job, terms, shard, start, commit, is_case)
+        mine = tuple(a for a in answers if a.epoch == commit)
+        found.append(Attempt(number, start, commit, members, mine))
+    return tuple(found)
+
+
+def _members(
+    rpc: Rpc,
+    doors: Doors,
+    deployment: Deployment,
+    job: JobId,
+    terms: JobTerms,
+    shard: Shard,
+    start: Epoch,
+    commit: Epoch,
+    is_case: bool,
+) -> tuple[Member, ...] | None:
+    block = rpc.call("eth_getBlockByNumber", [hex(seed_block(start, deployment.epoch_blocks)), False])
+    if block is None:
+        return None
+    seed = seed_from_randao(start, prev_randao(block))
+    words = draw_words(seed, job, shard, start, terms.pool, terms.committee, case=is_case)
+    try:
+        slots = parse_slots(doors.registry.committees(words), terms.committee)
+    except Reverted:
+        return None  # older than the ring
+    lanes = doors.ledger.lanes([(node, commit) for node in slots])
+    members = []
+    for slot, (node, word) in enumerate(zip(slots, lanes, strict=True)):
+        lane = unpack_lane(word)
+        members.append(Member(slot, node, None if lane.epoch > commit else lane))
+    return tuple(members)
+
+
+# --- telling ----------------------------------------------------------------------------------------------------
+
+
+def tell(facts: Facts) -> list[str]:
+    """The story of the shard, one sentence a line."""
+    history, shard = facts.history, facts.shard
+    terms, settled, case = history.posted.terms, history.settled.get(shard), history.cases.get(shard)
+    first = shard * terms.shard_size
+    lines = [
+        f"Job {history.posted.job}, shard {shard}: tasks {first} to {first + terms.tasks_in(Shard(shard)) - 1}, "
+        f"posted in epoch {terms.post_epoch}, first attempt in epoch {first_epoch(terms, Shard(shard))}. "
+        f"It is {facts.status.name} in epoch {facts.now}."
+    ]
+    if shard >= history.terms.shards:
+        return [*lines, "The requester cancelled it before it started; its price went back."]
+    for attempt in facts.attempts:
+        lines += _tell_attempt(attempt, terms.quorum, facts.now, "Attempt")
+    lines += _tell_end(facts, settled)
+    if case is not None and settled is not None:
+        lines += _tell_case(facts, case)
+    for claim in (c for c in history.claims if c.shard == shard):
+        lines.append(f"Node {claim.node} claimed slot {claim.slot}, which had not been shown: {claim.amount} units.")
+    for absence in (a for a in history.absences if a.shard == shard):
+        lines.append(f"Node {absence.node} was reported absent by {absence.reporter}.")
+    return lines
+
+
+def _tell_attempt(attempt: Attempt, quorum: int, now: Epoch, what: str) -> list[str]:
+    lines = [f"{what} {attempt.number} began in epoch {attempt.start}, to be committed in {attempt.commit}."]
+    drawn = attempt.members
+    if drawn is None:
+        lines.append("  Its draw can no longer be repeated on chain, or its seed is not known yet.")
+    else:
+        names = ", ".join("void" if m.node == VOID else str(m.node) for m in drawn)
+        lines.append(f"  Drawn: {names}.")
+    by_root: dict[bytes, list[NodeId]] = defaultdict(list)
+    ours = {m.node for m in drawn} if drawn is not None else {a.node for a in attempt.answers}
+    for answer in attempt.answers:
+        if answer.node in ours:
+            by_root[answer.root].append(answer.node)
+    for root, nodes in sorted(by_root.items(), key=lambda item: -len(item[1])):
+        who = ", ".join(str(n) for n in nodes)
+        lines.append(f"  {len(nodes)} of {quorum} needed opened 0x{root.hex()[:16]}…: {_nodes(nodes)} {who}.")
+    answered = {a.node for a in attempt.answers}
+    for member in drawn or ():
+        if member.node != VOID and member.node not in answered:
+            lines.append(f"  Node {member.node} {_silence(member.lane, attempt.commit, now)}.")
+        elif member.lane is not None and member.lane.delay > COUNTED_DELAY:
+            lines.append(f"  Node {member.node} opened {member.lane.delay} epochs late: it is not counted.")
+    return lines
+
+
+def _nodes(nodes: Sequence[NodeId]) -> str:
+    return "node" if len(nodes) == 1 else "nodes"
+
+
+def _silence(lane: Lane | None, commit: Epoch, now: Epoch) -> str:
+    if now < commit or (now == commit and (lane is None or lane.epoch != commit)):
+        return "is computing"
+    if lane is None:
+        return "gave no answer; its lane has been used again since"
+    if lane.epoch != commit:
+        return "never committed in that epoch"
+    if lane.sealed_for(commit):
+        return "has sealed a batch" if now == commit else "sealed a batch and has not opened it"
+    if lane.has(UNREVEALED_PUNISHED):
+        return "sealed a batch, never opened it, and was punished for that"
+    if lane.delay == 0:
+        return "never committed, and was punished for that"
+    return "opened a batch without an answer to this shard: a pass"
+
+
+def _tell_end(facts: Facts, settled: Settlement | None) -> list[str]:
+    terms, shard = facts.history.posted.terms, Shard(facts.shard)
+    if settled is None:
+        last = last_epoch(terms, shard, facts.settle_grace)
+        if facts.now > last:
+            return [f"No attempt found {terms.quorum} equal answers by epoch {last}: it expired, its price comes back."]
+        return [f"It is not settled yet; an attempt with a quorum may be settled until epoch {last}."]
+    entry = settled.entry
+    paid = ", ".join(str(slot) for slot in range(terms.committee) if entry.paid_slots >> slot & 1)
+    lines = [
+        f"Attempt {entry.attempt} was settled in epoch {settled.epoch} (transaction {settled.at.tx}) with root "
+        f"0x{entry.root.hex()[:16]}…; slots {paid} were paid."
+    ]
+    if terms.appeal_epochs == 0:
+        lines.append("The job has no appeals: that was final at once.")
+    elif facts.shard not in facts.history.cases:
+        until = settled.epoch + terms.appeal_epochs
+        word = "can be appealed until" if facts.now <= until else "was not appealed by"
+        lines.append(f"It {word} epoch {until}.")
+    return lines
+
+
+def _tell_case(facts: Facts, case: Case) -> list[str]:
+    lines = [
+        f"{case.accuser} appealed it for a bond of {case.bond} units (transaction {case.at.tx}): "
+        f"{case.terms.committee} judges compute it again as job {case.job}, {case.terms.quorum} must agree."
+    ]
+    for trial in facts.trials:
+        lines += _tell_attempt(trial, case.terms.quorum, facts.now, "Court, attempt")
+    if case.verdict is not None:
+        how = "OVERTURNED" if case.overturned else "UPHELD"
+        lines.append(f"Verdict: the settled root is {how}; 0x{case.verdict.hex()[:16]}… stands.")
+        if case.overturned:
+            lines.append(f"Members that were paid for the other root forfeited {case.forfeited} units of immature pay.")
+    elif case.settlement is not None:
+        lines.append("The judges agreed; the verdict stands once somebody resolves it: quorate job resolve.")
+    elif case.status(facts.now, facts.settle_grace) is ShardStatus.CONTESTED:
+        burned = f", and the bond of {case.burned} units was burned" if case.burned else ""
+        lines.append(f"No verdict came{burned}: the result is contested and never final.")
+    else:
+        last = last_epoch(case.terms, ONLY, facts.settle_grace)
+        lines.append(f"The case is open until epoch {last} at the latest.")
+    for wrong in case.wrong:
+        lines.append(f"Node {wrong.node} was reported for its wrong answer in attempt {wrong.attempt} and slashed.")
+    if case.refund is not None:
+        lines.append(f"The case is closed; {case.refund} units that no judge earned went back.")
+    return lines
