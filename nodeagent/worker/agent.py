@@ -15,11 +15,15 @@ from nodeagent.errors import Fatal, QuorateError
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.types import Epoch, JobId
 from nodeagent.worker import lifecycle as life
-from nodeagent.worker.bench import Bench, Done
+from nodeagent.worker.bench import Again, Bench, Done
 from nodeagent.worker.compute import Order, Warm, results_path
+from nodeagent.worker.courtroom import Courtroom
+from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.lanewatch import read_lanes
 from nodeagent.worker.lottery import Lottery
+from nodeagent.worker.reporter import Reporter
+from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
 from nodeagent.worker.views import Pace, Passes, duties, sources, wanted
 from nodeagent.worker.world import World
@@ -48,7 +52,10 @@ class Agent:
         hands: Hands,
         scanner: Scanner,
         bench: Bench,
+        sender: Sender,
         settler: Settler,
+        reporter: Reporter,
+        courtroom: Courtroom | None,
         fresh_world: Callable[[], World],
         habits: Habits,
         *,
@@ -56,7 +63,8 @@ class Agent:
         wake: threading.Event | None = None,
         report: Callable[[Agent], None] = lambda _: None,
     ) -> None:
-        self.rpc, self.hands, self.scanner, self.bench, self.settler = rpc, hands, scanner, bench, settler
+        self.rpc, self.hands, self.scanner, self.bench = rpc, hands, scanner, bench
+        self.sender, self.settler, self.reporter, self.courtroom = sender, settler, reporter, courtroom
         self.habits, self.own_url = habits, own_url
         self._fresh_world, self._report = fresh_world, report
         self._wake = wake or threading.Event()
@@ -126,15 +134,22 @@ class Agent:
         clock = self.clock(head.block)
         for action in life.decide(self._state(clock), self._facts(clock, known), clock):
             self._do(action)
-        try:
-            self.settler.tick(self.world, self.lottery.book, head.block)
-            self.problems.pop("settle", None)
-        except QuorateError as fault:  # never a reason to hold back a commit or a reveal
-            self._complain("settle", str(fault))
+        self._serve(head)
         for intent in self.hands.outbox.tick(head.block, head.base_fee):
             if intent.state in ("failed", "lost", "expired"):
                 log.warning("intent_ended", intent=intent.key, state=intent.state, reason=intent.reason)
         self._report(self)
+
+    def _serve(self, head: Head) -> None:
+        """What is due beside the own work. None of it is a reason to hold back a commit or a reveal, or each other."""
+        self.sender.turn(epoch_of(head.block, self._epoch_blocks), head.base_fee)
+        world, book = self.world, self.lottery.book
+        for name, tick in (("settle", self.settler.tick), ("court", self._court), ("report", self.reporter.tick)):
+            try:
+                tick(world, book, head.block)
+                self.problems.pop(name, None)
+            except QuorateError as fault:
+                self._complain(name, str(fault))
 
     def clock(self, block: int) -> life.Clock:
         deployment = self.hands.deployment
@@ -199,6 +214,14 @@ class Agent:
         if not self.passes.resting((action.job, action.shard), self.hands.block):
             self.bench.offer(Order(job, action.shard, action.deadline, sources(self.world, job, self.own_url)))
 
+    def _court(self, world: World, book: DrawBook, block: int) -> None:
+        for again in self.courtroom.tick(world, book, block) if self.courtroom is not None else ():
+            key = again.job, again.shard
+            if key not in self.passes.given_up(block) and not self.passes.resting(key, block):
+                job = world.jobs[again.job]
+                found = sources(world, job, self.own_url)
+                self.bench.offer(Order(job, again.shard, again.deadline, found, again=True))
+
     def _warm(self, block: int) -> None:
         """Has the models of new jobs brought before their first draw."""
         for job in [job for job in self.world.jobs.values() if job.id not in self._warmed]:
@@ -215,6 +238,9 @@ class Agent:
                 self.hands.ledger.add_result(outcome.result)
                 self.hands.ledger.add_inferences(outcome.ran)
                 self.inferences += outcome.ran
+            elif isinstance(outcome, Again):
+                if self.courtroom is not None:
+                    self.courtroom.computed((outcome.job, outcome.shard), outcome.root)
             else:
                 self.passes.add((outcome.job, outcome.shard), outcome.reason, outcome.final, block, outcome.deadline)
                 log.warning("shard_passed", job=outcome.job, shard=outcome.shard, reason=outcome.reason)

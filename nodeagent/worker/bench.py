@@ -21,7 +21,7 @@ from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
-from nodeagent.worker.compute import Order, Pantry, Prepared, Warm, run_shard, warm_up
+from nodeagent.worker.compute import Order, Pantry, Prepared, Warm, run_again, run_shard, warm_up
 from nodeagent.worker.ledger import Result
 
 FETCHERS = 4
@@ -40,6 +40,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What a second computation of a shard came to: its result root."""
+
+    job: JobId
+    shard: Shard
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Passed:
     """No answer. With ``final`` trying again is of no use; ``fatal`` is for a person. ``deadline`` is the order's."""
 
@@ -49,9 +58,10 @@ class Passed:
     deadline: int
     final: bool = False
     fatal: Fatal | None = None
+    again: bool = False
 
 
-Outcome = Done | Passed
+Outcome = Done | Again | Passed
 
 
 class EdfQueue(Generic[T]):
@@ -91,18 +101,26 @@ class EdfQueue(Generic[T]):
 
 
 class Bench:
-    """Takes orders, gives outcomes. ``executors`` has one entry per computing thread; ``wake`` is set by an outcome."""
+    """Takes orders, gives outcomes. ``executors`` has one entry per computing thread; ``wake`` is set by an outcome.
+
+    ``fresh`` makes the executor of a second computation, which is closed after it.
+    """
 
     def __init__(
-        self, pantry: Pantry, executors: list[Executor], pending: Path, wake: threading.Event | None = None
+        self,
+        pantry: Pantry,
+        executors: list[Executor],
+        pending: Path,
+        wake: threading.Event | None = None,
+        fresh: Callable[[], Executor] | None = None,
     ) -> None:
-        self._pantry, self._executors, self._pending = pantry, executors, pending
+        self._pantry, self._executors, self._pending, self._fresh = pantry, executors, pending, fresh
         self._wake = wake or threading.Event()
         pending.mkdir(parents=True, exist_ok=True)
         self._to_fetch: EdfQueue[Order | Warm] = EdfQueue(QUEUE_LIMIT)
         self._to_run: EdfQueue[Prepared | Loadable] = EdfQueue(QUEUE_LIMIT)
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
-        self._known: set[tuple[JobId, Shard]] = set()
+        self._known: set[tuple[JobId, Shard, bool]] = set()
         self._block = 0
         self._block_s = 1.0
         self._closed = False
@@ -120,7 +138,7 @@ class Bench:
 
     def offer(self, order: Order) -> bool:
         """Takes an order unless it is on the bench already. False when there is no room."""
-        key = order.job.id, order.shard
+        key = order.job.id, order.shard, order.again
         if key in self._known:
             return True
         if not self._to_fetch.put(order.deadline, order):
@@ -141,8 +159,7 @@ class Bench:
                 outcome = self._outcomes.get_nowait()
             except queue.Empty:
                 return found
-            key = (outcome.result.job, outcome.result.shard) if isinstance(outcome, Done) else _key(outcome)
-            self._known.discard(key)
+            self._known.discard(_key(outcome))
             found.append(outcome)
 
     def close(self) -> None:
@@ -194,11 +211,21 @@ class Bench:
         blocks = prepared.order.deadline - self._block
         if blocks <= 0:
             raise Pass("its time is over")
-        started = time.monotonic()
-        result, ran = run_shard(prepared, executor, self._pending, max(0.5, blocks * self._block_s))
+        started, seconds = time.monotonic(), max(0.5, blocks * self._block_s)
+        if prepared.order.again:
+            self._run_again(prepared, seconds)
+            return
+        result, ran = run_shard(prepared, executor, self._pending, seconds)
         spent = round(time.monotonic() - started, 3)
         log.info("shard_computed", job=result.job, shard=result.shard, tasks=result.tasks, ran=ran, seconds=spent)
         self._put(Done(result, ran))
+
+    def _run_again(self, prepared: Prepared, seconds: float) -> None:
+        if self._fresh is None:
+            raise Pass("this bench has no second executor")
+        order = prepared.order
+        with contextlib.closing(self._fresh()) as executor:
+            self._put(Again(order.job.id, order.shard, run_again(prepared, executor, seconds)))
 
     def _guard(self, order: Order, work: Callable[[], None]) -> None:
         """Turns whatever goes wrong into a pass: a job must never stop the node."""
@@ -215,12 +242,14 @@ class Bench:
             self._pass(order, f"{type(fault).__name__}: {fault}", final=True)
 
     def _pass(self, order: Order, reason: str, final: bool = False, fatal: Fatal | None = None) -> None:
-        self._put(Passed(order.job.id, order.shard, reason, order.deadline, final, fatal))
+        self._put(Passed(order.job.id, order.shard, reason, order.deadline, final, fatal, order.again))
 
     def _put(self, outcome: Outcome) -> None:
         self._outcomes.put(outcome)
         self._wake.set()
 
 
-def _key(outcome: Passed) -> tuple[JobId, Shard]:
-    return outcome.job, outcome.shard
+def _key(outcome: Outcome) -> tuple[JobId, Shard, bool]:
+    if isinstance(outcome, Done):
+        return outcome.result.job, outcome.result.shard, False
+    return outcome.job, outcome.shard, isinstance(outcome, Again) or outcome.again

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from nodeagent.content import LayeredStore
 from nodeagent.content.cid import Cid
@@ -34,16 +35,26 @@ class Mismatch(JobFault):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A shard to compute. ``sources`` are base URLs, tried in order; ``deadline`` is a block."""
+    """A shard to compute. ``sources`` are base URLs, tried in order; ``deadline`` is a block.
+
+    With ``again`` it is computed a second time, by a new process from a new copy of the model, to see whether the
+    first answer stands.
+    """
 
     job: Job
     shard: Shard
     deadline: int
     sources: tuple[str, ...]
+    again: bool = False
+
+    @property
+    def payload(self) -> tuple[Job, Shard]:
+        return self.job.payload(self.shard)
 
     @property
     def first(self) -> Task:
-        return Task(self.shard * self.job.terms.shard_size)
+        job, shard = self.payload
+        return Task(shard * job.terms.shard_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,11 @@ class Warm:
     job: Job
     deadline: int
     sources: tuple[str, ...]
+    again: ClassVar[bool] = False
+
+    @property
+    def payload(self) -> tuple[Job, Shard]:
+        return self.job.payload(Shard(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +102,17 @@ class Pantry:
 
     def __init__(self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes]) -> None:
         self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
-        for part in ("models", "inputs"):
+        for part in ("models", "inputs", "again"):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        for left in (folder / "inputs").iterdir():
-            left.unlink()
+        for part in ("inputs", "again"):
+            for left in (folder / part).iterdir():
+                left.unlink()
 
     def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
         """Raises Transient when the payload cannot be had, JobFault when it does not fit the job."""
-        job = order.job
         manifest, model, sources = self.model(order, cancel)
-        inputs = self._folder / "inputs" / f"{job.id}-{order.shard}.npz"
-        self._bring(manifest.shards[order.shard], MAX_INPUT_BYTES, sources, cancel, inputs)
+        inputs = self._folder / ("again" if order.again else "inputs") / f"{order.job.id}-{order.shard}.npz"
+        self._bring(manifest.shards[order.payload[1]], MAX_INPUT_BYTES, sources, cancel, inputs)
         with model.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         spec = ShardSpec(
@@ -105,7 +121,7 @@ class Pantry:
             model_sha256=digest,
             inputs_path=inputs,
             first=order.first,
-            count=job.terms.tasks_in(order.shard),
+            count=order.job.terms.tasks_in(order.shard),
             inputs=tuple(TensorSpec(t.name, t.dtype, t.shape) for t in manifest.inputs),
             outputs=tuple(t.name for t in manifest.outputs),
             units=manifest.units,
@@ -115,11 +131,11 @@ class Pantry:
 
     def model(self, order: Order | Warm, cancel: Callable[[], bool]) -> tuple[JobManifest, Path, list[str]]:
         """A job's manifest, its model on disk, and everywhere its payload may be. Raises as ``prepare``."""
-        job, sources = order.job, list(order.sources)
+        job, sources = order.payload[0], list(order.sources)
         manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
         check_manifest(manifest, job, self._runtimes)
         sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
-        path = self._folder / "models" / manifest.model.cid
+        path = self._folder / ("again" if order.again else "models") / manifest.model.cid
         self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, path)
         return manifest, path, sources
 
@@ -156,12 +172,7 @@ def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: fl
     """
     order = prepared.order
     before = executor.inferences
-    try:
-        answers = executor.run(prepared.spec, seconds=seconds)
-    finally:
-        prepared.spec.inputs_path.unlink(missing_ok=True)
-    results = [TaskResult(answer.status, answer.data) for answer in answers]
-    tree = ResultTree(order.first, results)
+    results, root = _answers(prepared, executor, seconds)
     path = results_path(pending, order.job.id, order.shard)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
@@ -172,8 +183,25 @@ def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: fl
     with path.open("rb") as file:
         cid = file_cid(file)
     size = path.stat().st_size
-    found = Result(order.job.id, order.shard, tree.root, str(cid), size, len(results))
+    found = Result(order.job.id, order.shard, root, str(cid), size, len(results))
     return found, executor.inferences - before
+
+
+def run_again(prepared: Prepared, executor: Executor, seconds: float | None) -> bytes:
+    """The result root that ``executor``, a new process, finds. Writes nothing. Raises Pass as ``run_shard``."""
+    try:
+        return _answers(prepared, executor, seconds)[1]
+    finally:
+        prepared.spec.model_path.unlink(missing_ok=True)
+
+
+def _answers(prepared: Prepared, executor: Executor, seconds: float | None) -> tuple[list[TaskResult], bytes]:
+    try:
+        answers = executor.run(prepared.spec, seconds=seconds)
+    finally:
+        prepared.spec.inputs_path.unlink(missing_ok=True)
+    results = [TaskResult(answer.status, answer.data) for answer in answers]
+    return results, ResultTree(prepared.order.first, results).root
 
 
 def results_path(pending: Path, job: int, shard: int) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nodeagent.protocol.epochs import commit_epoch, first_epoch, stride
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, Shard
+from nodeagent.worker.cases import NOBODY
 from nodeagent.worker.world import Job, World
 
 
@@ -40,7 +41,10 @@ def committee(world: World, job: Job, shard: Shard, attempt: int, seed: bytes) -
     """The committee of one attempt. ``seed`` is that of the epoch in which it starts."""
     terms = job.terms
     start = Epoch(first_epoch(terms, shard) + attempt * stride(terms))
-    slots = world.seats.committee(seed, job.id, shard, terms.committee, start)
+    barred = job.barred or NOBODY
+    slots = world.seats.committee(
+        seed, job.id, shard, terms.committee, start, excluded=barred.nodes, held_before=barred.held_before
+    )
     return Draw(job.id, shard, attempt, start, commit_epoch(terms, shard, attempt), slots)
 
 

@@ -34,6 +34,10 @@ CREATE TABLE IF NOT EXISTS batches(
   epoch INTEGER PRIMARY KEY, leaves BLOB NOT NULL, manifest BLOB NOT NULL, manifest_digest BLOB NOT NULL,
   salt BLOB NOT NULL, digest BLOB NOT NULL);
 """
+_FORGET = """
+DELETE FROM events WHERE job = ?
+  AND kind NOT IN ('Appealed', 'Resolved', 'EndedWithoutVerdict', 'WrongReported', 'CaseClosed')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +136,14 @@ class Ledger:
                 yield event
 
     def prune(self, before_block: int, dead_jobs: Iterable[JobId]) -> None:
-        """Drops batches, seeds and settlements older than a block, and jobs that are over."""
+        """Drops batches, seeds and settlements older than a block, and jobs that are over. What the Court did stays."""
         with self.connection:
             self.connection.execute(
                 "DELETE FROM events WHERE block < ? AND kind IN ('SeedRecorded', 'Settled', 'Claimed', 'Revealed')",
                 (before_block,),
             )
             for job in dead_jobs:
-                self.connection.execute("DELETE FROM events WHERE job = ?", (job,))
+                self.connection.execute(_FORGET, (job,))
                 self.connection.execute("DELETE FROM results WHERE job = ?", (job,))
 
     # --- results and batches ------------------------------------------------------------------------------------

@@ -81,8 +81,8 @@ class Lottery:
     def _check(self, draws: list[Draw]) -> None:
         words: list[int] = []
         for draw in draws:
-            size = len(draw.slots)
-            words.extend(draw_words(self.seeds[draw.start], draw.job, draw.shard, draw.start, self._world.pool, size))
+            size, pool, case = len(draw.slots), self._world.pool, self._world.jobs[draw.job].terms.is_case
+            words.extend(draw_words(self.seeds[draw.start], draw.job, draw.shard, draw.start, pool, size, case))
         answer = self._registry.committees(words)
         for index, draw in enumerate(draws):
             slots = parse_slots(answer[2 * index : 2 * index + 2], len(draw.slots))

@@ -1,17 +1,23 @@
-"""Faults that anyone may prove for a reward: lanes never opened, members that never committed. Pure.
+"""Faults that anyone may prove: lanes never opened, members that never committed, answers other than a verdict. Pure.
 
-Off by default: a report earns a tenth of a slash, in stake tokens, and costs gas.
+A report earns a tenth of the slash, in stake tokens, and costs gas. One a lane and kind, the oldest first: a node that
+comes back is not chased for every epoch that it missed once it has been paused for the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodeagent.chain import events as ev
 from nodeagent.chain.doors import Receipt
-from nodeagent.protocol.settlement import settlement_tree
+from nodeagent.protocol.leaves import Leaf
+from nodeagent.protocol.settlement import build_claim_opening
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
+from nodeagent.worker.cases import Case
+from nodeagent.worker.claims import receipt_of
 from nodeagent.worker.draws import DrawBook
-from nodeagent.worker.world import World
+from nodeagent.worker.settling import root_in
+from nodeagent.worker.world import Job, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,25 @@ class Absent:
         return f"absent:{self.node}:{self.epoch}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A slot of any attempt, which started in ``start``, whose node opened another answer than the verdict."""
+
+    job: JobId
+    shard: Shard
+    attempt: int
+    slot: int
+    node: NodeId
+    start: Epoch
+    epoch: Epoch
+    root: bytes
+    opening: bytes
+
+    @property
+    def key(self) -> str:
+        return f"wrong:{self.node}:{self.epoch}"
+
+
 def unrevealed(world: World, now: Epoch, reveal_grace: int) -> list[Unrevealed]:
     """Other nodes' lanes that can be reported in ``now``."""
     return [
@@ -49,13 +74,15 @@ def unrevealed(world: World, now: Epoch, reveal_grace: int) -> list[Unrevealed]:
         for epoch, nodes in sorted(world.committed.items())
         if epoch + reveal_grace < now
         for node in sorted(nodes)
-        if node != world.node and world.is_sealed(node, epoch)
+        if node != world.node
+        and world.is_sealed(node, epoch)
+        and (ev.UnrevealedReported, node, epoch) not in world.punished
     ]
 
 
 def absent(world: World, book: DrawBook, now: Epoch, report_epochs: int) -> list[Absent]:
-    """Slots of others that can be reported in ``now``; one per node and epoch, since a lane is punished once."""
-    found: dict[tuple[NodeId, Epoch], Absent] = {}
+    """Slots of others that can be reported in ``now``: one a node and epoch, since a lane is punished once."""
+    found: dict[tuple[Epoch, NodeId], Absent] = {}
     for (job_id, shard), where in world.settled.items():
         job = world.jobs.get(job_id)
         if job is None or now > where.epoch + report_epochs:
@@ -66,8 +93,31 @@ def absent(world: World, book: DrawBook, now: Epoch, report_epochs: int) -> list
         for slot, node in enumerate(draw.slots):
             if not node or node == world.node or node in world.committed[draw.commit]:
                 continue
-            leaf = where.leaf
-            path = tuple(settlement_tree(where.leaves).proof(where.index))
-            receipt = Receipt(leaf.attempt, leaf.paid_slots, leaf.root, path)
-            found.setdefault((node, draw.commit), Absent(job_id, shard, slot, node, draw.commit, receipt))
+            if (ev.AbsentMarked, node, draw.commit) not in world.punished:
+                fault = Absent(job_id, shard, slot, node, draw.commit, receipt_of(where))
+                found.setdefault((draw.commit, node), fault)
     return [found[key] for key in sorted(found)]
+
+
+def wrong(world: World, book: DrawBook, case: Case) -> list[Wrong]:
+    """Other nodes' openings of any attempt of an appealed shard that are not its verdict; none without a verdict."""
+    job = world.jobs.get(case.job)
+    if job is None or case.verdict is None:
+        return []
+    return [fault for attempt in range(job.terms.max_attempts) for fault in _wrong_in(world, book, job, case, attempt)]
+
+
+def _wrong_in(world: World, book: DrawBook, job: Job, case: Case, attempt: int) -> list[Wrong]:
+    draw = book.get(job, case.shard, attempt)
+    if draw is None:
+        return []
+    found = []
+    for slot, node in enumerate(draw.slots):
+        batch = world.opened.get(draw.commit, {}).get(node)
+        if batch is None or node == world.node or (ev.WrongMarked, node, draw.commit) in world.punished:
+            continue
+        root = root_in(batch.leaves, case.job, case.shard)
+        if root is not None and root != case.verdict:
+            opening = build_claim_opening(Leaf(case.job, case.shard, root), batch.leaves)
+            found.append(Wrong(case.job, case.shard, attempt, slot, node, draw.start, draw.commit, root, opening))
+    return found

@@ -1,4 +1,4 @@
-"""Settling, claiming and withdrawing, once a block. What is worth sending is tried with ``eth_call`` first."""
+"""Settling, claiming and withdrawing, once a block. What is worth sending is tried on the chain first."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from nodeagent.chain.doors import Call, simulate
+from nodeagent.chain.doors import simulate
 from nodeagent.chain.errors import Reverted
 from nodeagent.protocol.keccak import keccak
-from nodeagent.protocol.types import Epoch, JobId, Shard
-from nodeagent.worker import reporting, settling
+from nodeagent.protocol.types import Epoch
+from nodeagent.worker import settling
+from nodeagent.worker.claims import claims
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
+from nodeagent.worker.sender import Sender
 from nodeagent.worker.settling import Candidate
 from nodeagent.worker.world import ShardKey, World
 
@@ -24,13 +26,12 @@ class Settler:
     """``stagger`` blocks pass between members' turns. Settle fees are earned by the node, with its pay."""
 
     hands: Hands
+    sender: Sender
     stagger: int
     withdraw_above: int
     settle: bool = True
-    report: bool = False
     _epoch: int = -1
     _skip: set[ShardKey] = field(default_factory=set)  # refused in this epoch
-    _asked: set[str] = field(default_factory=set)  # in this epoch
 
     def tick(self, world: World, book: DrawBook, block: int) -> None:
         """One round at the head ``block``."""
@@ -39,15 +40,12 @@ class Settler:
         if now != self._epoch:
             self._epoch = now
             self._skip.clear()
-            self._asked.clear()
-            self._money()
+            self._money(world)
         if self.settle:
             self._seeds(world, book, now, block)
             if not any(i.what == "settle" for i in self.hands.outbox.pending()):
                 self._settle(world, book, now, block)
         self._claim(world, book, now)
-        if self.report:
-            self._report(world, book, now)
 
     def _seeds(self, world: World, book: DrawBook, now: Epoch, block: int) -> None:
         """Records seeds that settling will need, as soon as it is clear that it will."""
@@ -93,38 +91,15 @@ class Settler:
                 self._send(world, chunk, now)
 
     def _claim(self, world: World, book: DrawBook, now: Epoch) -> None:
-        for plan in settling.claims(world, book, now, self.hands.deployment.report_epochs):
-            key = claim_key(plan.job, plan.shard, plan.slot)
-            market = self.hands.doors.market
-            self._try(key, market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening))
+        deployment, market = self.hands.deployment, self.hands.doors.market
+        for plan in claims(world, book, now, deployment.settle_grace, deployment.report_epochs):
+            self.sender.send(plan.key, market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening))
 
-    def _report(self, world: World, book: DrawBook, now: Epoch) -> None:
-        deployment, doors = self.hands.deployment, self.hands.doors
-        for lane in reporting.unrevealed(world, now, deployment.reveal_grace):
-            self._try(lane.key, doors.ledger.call("reportUnrevealed", lane.node, lane.epoch))
-        for slot in reporting.absent(world, book, now, deployment.report_epochs):
-            receipt = slot.receipt.as_tuple()
-            self._try(slot.key, doors.market.call("reportAbsent", slot.job, slot.shard, receipt, slot.slot))
-
-    def _try(self, key: str, call: Call) -> None:
-        """Sends a call once, if the chain accepts it now; one that it refuses is asked about again next epoch."""
-        if key in self._asked or self.hands.outbox.get(key) is not None:
-            return
-        self._asked.add(key)
-        try:
-            simulate(self.hands.rpc, call, self.hands.outbox.address)
-        except Reverted as fault:
-            log.info("call_refused", call=key, reason=str(fault))
-            return
-        self.hands.submit(key, call, None)
-
-    def _money(self) -> None:
-        """Sends matured earnings to the operator once they are worth the gas."""
+    def _money(self, world: World) -> None:
+        """Sends matured earnings, and what is owed to the operator, to it once they are worth the gas."""
         market = self.hands.doors.market
         matured, _ = market.earnings_of(self.hands.node)
         if matured > self.withdraw_above:
             self.hands.submit(f"withdraw:{self._epoch}", market.call("withdraw", self.hands.node), None)
-
-
-def claim_key(job: JobId, shard: Shard, slot: int) -> str:
-    return f"claim:{job}:{shard}:{slot}"
+        if world.operator and market.owed_to(world.operator) > self.withdraw_above:
+            self.sender.send(f"collect:{self._epoch}", market.collect(world.operator))

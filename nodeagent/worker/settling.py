@@ -1,4 +1,4 @@
-"""Settle calls and claims, built from what was revealed. Pure; the chain has the last word.
+"""Settle calls, built from what was revealed. Pure; the chain has the last word.
 
 A shard is settled with the earliest attempt that has a quorum of equal, timely openings. In the epoch right after the
 commit that needs every drawn slot's lane listed and none sealed; from the second on only the lanes that are paid.
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nodeagent.chain.doors import Receipt
 from nodeagent.protocol.constants import COUNTED_DELAY, MAX_ENTRIES, MAX_LANES
 from nodeagent.protocol.epochs import last_epoch
 from nodeagent.protocol.leaves import Leaf
@@ -19,9 +18,7 @@ from nodeagent.protocol.settlement import (
     OpenBatch,
     SettleCall,
     SettleEntry,
-    build_claim_opening,
     build_settle,
-    settlement_tree,
 )
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import Draw, DrawBook, starting_in
@@ -63,13 +60,14 @@ def openings_of(world: World, draw: Draw) -> dict[NodeId, bytes]:
     found: dict[NodeId, bytes] = {}
     for node, batch in world.opened.get(draw.commit, {}).items():
         if node in draw.slots and 1 <= batch.delay <= COUNTED_DELAY:
-            root = _root_in(batch.leaves, draw.job, draw.shard)
+            root = root_in(batch.leaves, draw.job, draw.shard)
             if root is not None:
                 found[node] = root
     return found
 
 
-def _root_in(leaves: Sequence[Leaf], job: JobId, shard: Shard) -> bytes | None:
+def root_in(leaves: Sequence[Leaf], job: JobId, shard: Shard) -> bytes | None:
+    """What a batch answers to a shard; None where it passes."""
     low, high = 0, len(leaves)
     while low < high:
         middle = (low + high) // 2
@@ -204,49 +202,3 @@ def my_turn(world: World, found: Iterable[Candidate], block: int, epoch_blocks: 
         wait = rank(world, commit) * stagger
         opens[commit] = block >= ready_block(world, commit, now, epoch_blocks) + wait
     return [c for c in found if opens[c.draw.commit]]
-
-
-# --- claims ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimPlan:
-    """A slot of a settled shard that opened the right answer and was not paid."""
-
-    job: JobId
-    shard: Shard
-    slot: int
-    receipt: Receipt
-    opening: bytes
-
-
-def claims(world: World, book: DrawBook, now: Epoch, report_epochs: int) -> list[ClaimPlan]:
-    """Own slots that may claim in ``now``."""
-    found = []
-    for (job_id, shard), where in world.settled.items():
-        job = world.jobs.get(job_id)
-        if job is None:
-            continue
-        final = where.epoch + (job.terms.appeal_epochs + 1 if job.terms.appeal_epochs else 0)
-        if not final <= now <= final + report_epochs:
-            continue
-        plan = _claim(world, book, job, shard)
-        if plan is not None:
-            found.append(plan)
-    return found
-
-
-def _claim(world: World, book: DrawBook, job: Job, shard: Shard) -> ClaimPlan | None:
-    where = world.settled[job.id, shard]
-    leaf = where.leaf
-    draw = book.get(job, shard, leaf.attempt)
-    slot = draw.slot_of(world.node) if draw is not None else None
-    if draw is None or slot is None or leaf.paid_slots >> slot & 1 or (job.id, shard, slot) in world.claimed:
-        return None
-    batch = world.opened.get(draw.commit, {}).get(world.node)
-    own = Leaf(job.id, shard, leaf.root)
-    if batch is None or batch.delay > COUNTED_DELAY or own not in batch.leaves:
-        return None
-    path = tuple(settlement_tree(where.leaves).proof(where.index))
-    receipt = Receipt(leaf.attempt, leaf.paid_slots, leaf.root, path)
-    return ClaimPlan(job.id, shard, slot, receipt, build_claim_opening(own, batch.leaves))

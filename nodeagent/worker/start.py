@@ -27,10 +27,15 @@ from nodeagent.protocol.types import NodeId, PoolId
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.types import CANONICAL, ExecutorLimits
 from nodeagent.worker.agent import Agent, Habits
+from nodeagent.worker.appealbook import AppealBook
+from nodeagent.worker.appeals import Policy
 from nodeagent.worker.bench import Bench
 from nodeagent.worker.compute import Pantry
+from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.ledger import Ledger
+from nodeagent.worker.reporter import Reporter
+from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
 from nodeagent.worker.world import World
 
@@ -94,6 +99,11 @@ def executor_limits(config: NodeConfig) -> ExecutorLimits:
     return ExecutorLimits(data_bytes=config.memory_mib << 20, task_s=config.task_seconds)
 
 
+def appeal_policy(config: NodeConfig) -> Policy:
+    """What the operator allows, from its configuration."""
+    return Policy(config.appeal == "auto", config.appeal_max_bond, config.appeal_confidence, config.appeal_max_lost)
+
+
 @contextlib.contextmanager
 def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterator[Agent]:
     """A ready agent with its gateway and executors; everything ends with the block.
@@ -127,16 +137,18 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
         bench = _open_bench(home, config, Fetcher(store), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
-        settler = Settler(
-            hands, config.settle_stagger_blocks, config.withdraw_above, config.settle, config.report_faults
-        )
+        sender = Sender(hands, int(config.tip_gwei * GWEI))
+        stagger = config.settle_stagger_blocks
         pool = PoolId(view["pool"])
         agent = Agent(
             rpc,
             hands,
             Scanner(rpc, deployment.addresses, ledger, start=deployment.start_block),
             bench,
-            settler,
+            sender,
+            Settler(hands, sender, stagger, config.withdraw_above, config.settle),
+            Reporter(hands, sender, config.report_stake_price, config.report_faults, config.report_public),
+            _open_courtroom(hands, sender, config),
             lambda: World(node, pool, deployment.epoch_blocks),
             Habits(
                 config.poll_seconds,
@@ -159,11 +171,25 @@ def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wa
     runtimes = home.resolve(config.runtimes)
     limits, argv = executor_limits(config), config.executor_argv or None
     scratch = home.path / "scratch"
-    executors = [Executor(runtimes, limits, scratch / f"executor-{n}", worker_argv=argv) for n in range(config.cores)]
+
+    def executor(name: str) -> Executor:
+        return Executor(runtimes, limits, scratch / name, worker_argv=argv)
+
+    executors = [executor(f"executor-{n}") for n in range(config.cores)]
     ids = executors[0].runtime_ids()
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
-    return Bench(Pantry(store, fetcher, scratch / "pantry", ids), executors, home.pending, wake)
+    pantry = Pantry(store, fetcher, scratch / "pantry", ids)
+    return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
+
+
+def _open_courtroom(hands: Hands, sender: Sender, config: NodeConfig) -> Courtroom | None:
+    """None in a deployment without a Court."""
+    court = hands.doors.court
+    if court is None:
+        return None
+    book = AppealBook(hands.ledger.connection)
+    return Courtroom(hands, sender, court, book, appeal_policy(config), config.settle_stagger_blocks, config.settle)
 
 
 def _announce(hands: Hands, node: NodeId, url: str) -> None:

@@ -82,7 +82,10 @@ def own_lanes(words: Mapping[Epoch, int]) -> dict[Epoch, Lane]:
 
 
 def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:
-    """Where a job's payload may be found: its requester first, then every other node."""
+    """Where a job's payload may be found: its requester first, then every other node.
+
+    A case has the requester of the job that was appealed.
+    """
     first = world.requester_endpoints.get(job.requester, "")
     others = [url for node, url in world.node_endpoints.items() if node != world.node]
     return tuple(dict.fromkeys(url for url in (first, *others) if url and url != own_url))

@@ -11,13 +11,18 @@ from nodeagent.protocol.leaves import Leaf, parse_leaves
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.sortition import SeatList
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, PoolId, Shard
+from nodeagent.worker import cases
+from nodeagent.worker.cases import Barred, Case
 
 ShardKey = tuple[JobId, Shard]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job of the own pool. ``terms.tasks`` is lowered by a cancellation."""
+    """A job of the own pool. ``terms.tasks`` is lowered by a cancellation.
+
+    A case of the Court is a job too: ``about`` is what was appealed, ``barred`` who may not judge it.
+    """
 
     id: JobId
     requester: str
@@ -27,6 +32,12 @@ class Job:
     unit_price: int
     posted_tasks: int
     closed: bool = False
+    about: tuple[Job, Shard] | None = None
+    barred: Barred | None = None
+
+    def payload(self, shard: Shard) -> tuple[Job, Shard]:
+        """The job whose manifest a shard is computed from, and the shard of it: the one thing a case does otherwise."""
+        return self.about or (self, shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class SettledIn:
     root: bytes
     epoch: Epoch
     tx: str
+    block: int
 
     @property
     def leaf(self) -> SettledLeaf:
@@ -56,7 +68,10 @@ class SettledIn:
 
 @dataclass(slots=True)
 class World:
-    """``node`` is this one, ``pool`` its pool. Mutable; fed by ``apply`` in chain order, rebuilt after a rewind."""
+    """``node`` is this one, ``pool`` its pool. Mutable; fed by ``apply`` in chain order, rebuilt after a rewind.
+
+    ``punished`` has (event, node, epoch) of every lane that was reported already.
+    """
 
     node: NodeId
     pool: PoolId
@@ -71,7 +86,10 @@ class World:
     seeds_on_chain: set[Epoch] = field(default_factory=set)
     settled: dict[ShardKey, SettledIn] = field(default_factory=dict)
     claimed: set[tuple[JobId, Shard, int]] = field(default_factory=set)
+    cases: dict[ShardKey, Case] = field(default_factory=dict)  # by what was appealed
+    punished: set[tuple[type[ev.Event], NodeId, Epoch]] = field(default_factory=set)
     key: str = ""
+    operator: str = ""
     paused: bool = False
     paused_tx: str = ""
     fault_txs: set[str] = field(default_factory=set)
@@ -97,7 +115,7 @@ class World:
         return job.closed or now >= closable_from(job.terms, settle_grace, report_epochs)
 
     def _one(self, event: ev.Event) -> None:
-        for part in (self._market, self._seats, self._nodes, self._ledger):
+        for part in (self._market, self._court, self._seats, self._nodes, self._ledger):
             if part(event):
                 return
 
@@ -123,7 +141,7 @@ class World:
             case ev.Settled():
                 for index, leaf in enumerate(event.shards):
                     self.settled[leaf.job, leaf.shard] = SettledIn(
-                        event.shards, index, event.root, event.epoch, event.at.tx
+                        event.shards, index, event.root, event.epoch, event.at.tx, event.at.block
                     )
             case ev.Claimed():
                 self.claimed.add((event.job, event.shard, event.slot))
@@ -131,10 +149,29 @@ class World:
                 return False
         return True
 
+    def _court(self, event: ev.Event) -> bool:
+        match event:
+            case ev.CasePosted() if event.job in self.jobs:
+                job = self.jobs[event.job]
+                self.jobs[event.case_job] = replace(
+                    job, id=event.case_job, terms=event.terms, closed=False, about=(job, event.shard)
+                )
+            case ev.Appealed() if event.case_job in self.jobs:
+                job = self.jobs[event.case_job]
+                self.jobs[event.case_job] = replace(job, barred=Barred(frozenset(event.committee), event.held_before))
+                self.cases[event.job, event.shard] = cases.appealed(event, job.terms)
+            case ev.Resolved() | ev.EndedWithoutVerdict() | ev.CaseClosed() if (event.job, event.shard) in self.cases:
+                case = self.cases[event.job, event.shard]
+                settled = self.settled.get(case.case_key)
+                self.cases[case.key] = cases.after(case, event, settled.epoch if settled else cases.NEVER)
+            case _:
+                return False
+        return True
+
     def _seats(self, event: ev.Event) -> bool:
         match event:
             case ev.SeatTaken() if event.pool == self.pool:
-                self.seats.seat_taken(event.node, event.seat, event.since)
+                self.seats.seat_taken(event.node, event.seat, event.since, event.held_since)
             case ev.SeatEnded() if event.pool == self.pool:
                 self.seats.seat_ended(event.seat, event.until)
             case ev.ListResized() if event.pool == self.pool:
@@ -156,13 +193,17 @@ class World:
             case ev.NodeRegistered() if event.pool == self.pool:
                 self.members.add(event.node)
                 if event.node == self.node:
-                    self.key = event.key
+                    self.key, self.operator = event.key, event.operator
             case ev.NodeAnnounced():
                 self.node_endpoints[event.node] = event.endpoint
             case ev.KeyReplaced() if event.node == self.node:
                 self.key = event.new
-            case ev.Slashed() | ev.AbsentMarked() | ev.UnrevealedReported() if event.node == self.node:
+            case ev.Slashed() if event.node == self.node:
                 self.fault_txs.add(event.at.tx)
+            case ev.AbsentMarked() | ev.UnrevealedReported() | ev.WrongMarked():
+                self.punished.add((type(event), event.node, event.epoch))
+                if event.node == self.node:
+                    self.fault_txs.add(event.at.tx)
             case _:
                 return False
         return True
@@ -188,3 +229,5 @@ class World:
         self.jobs = {i: job for i, job in self.jobs.items() if i not in dead}
         self.settled = {k: s for k, s in self.settled.items() if s.epoch >= before and k[0] not in dead}
         self.claimed = {c for c in self.claimed if c[:2] in self.settled}
+        self.cases = {k: case for k, case in self.cases.items() if k[0] not in dead}
+        self.punished = {p for p in self.punished if p[2] >= before}

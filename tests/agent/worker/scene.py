@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable
 
 from nodeagent.chain import events as ev
+from nodeagent.protocol.epochs import attempt_start
+from nodeagent.protocol.jobword import case_terms
 from nodeagent.protocol.leaves import Leaf, pack_leaves
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId, PoolId, Shard
@@ -35,10 +37,14 @@ def posted(job: int = 1, block: int = 90, price: int = 1, **changes: object) -> 
     return ev.JobPosted(at(block), JobId(job), "0x" + "aa" * 20, bytes([job]) * 32, terms(**changes), 12, price)
 
 
+def operator(node: int) -> str:
+    return f"0x{node:02x}" + "bb" * 19
+
+
 def registered(node: int, seats: int = 1, first_seat: int | None = None, since: int = 2) -> list[ev.Event]:
     first = (node - 1) * seats if first_seat is None else first_seat
-    found: list[ev.Event] = [ev.NodeRegistered(at(5), NodeId(node), "0x" + "bb" * 20, POOL, f"0xkey{node}")]
-    found += [ev.SeatTaken(at(5), POOL, NodeId(node), first + i, Epoch(since)) for i in range(seats)]
+    found: list[ev.Event] = [ev.NodeRegistered(at(5), NodeId(node), operator(node), POOL, f"0xkey{node}")]
+    found += [ev.SeatTaken(at(5), POOL, NodeId(node), first + i, Epoch(since), Epoch(since)) for i in range(seats)]
     found.append(ev.ListResized(at(5), POOL, first + seats, Epoch(since)))
     return found
 
@@ -70,3 +76,29 @@ def world(events: Iterable[ev.Event] = (), node: int = ME) -> World:
 
 def seeds(*epochs: int) -> dict[Epoch, bytes]:
     return {Epoch(e): e.to_bytes(32, "big") for e in epochs}
+
+
+# --- appeals ----------------------------------------------------------------------------------------------------------
+
+
+def appealed(
+    w: World, block: int, *, job: int = 1, shard: int = 2, case: int = 9, by: int = ME, slots: Iterable[int] = (1, 2, 3)
+) -> list[ev.Event]:
+    """A case about a settled shard, in the order of its transaction's events. ``slots`` is the appealed committee."""
+    original = w.jobs[JobId(job)].terms
+    made = case_terms(original, Shard(shard), Epoch((block + 4) // EB), 5)
+    where, key = at(block), (JobId(job), Shard(shard), JobId(case))
+    start = attempt_start(original, Shard(shard), w.settled[key[:2]].leaf.attempt)
+    root, committee = w.settled[key[:2]].leaf.root, tuple(NodeId(n) for n in slots)
+    return [
+        ev.CasePosted(where, key[2], key[0], key[1], made),
+        ev.Appealed(at(block, where.tx), *key, operator(by), 600, root, committee, start),
+    ]
+
+
+def judged(block: int, root: bytes, case: int = 9) -> ev.Settled:
+    return settled(block, SettledLeaf(JobId(case), Shard(0), 0, 0b1111, root))
+
+
+def resolved(block: int, verdict: bytes, overturned: bool, *, job: int = 1, shard: int = 2, case: int = 9) -> ev.Event:
+    return ev.Resolved(at(block), JobId(job), Shard(shard), JobId(case), verdict, overturned, 0)

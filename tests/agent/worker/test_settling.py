@@ -9,7 +9,6 @@ candidates
 └── attempt 0 without quorum, attempt 1 with       → attempt 1
 chunks    as few calls as fit; what they pack parses back to the same
 turns     members go round by epoch, then anyone
-claims    the slot that was left out, with a path that proves
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from nodeagent.chain import events as ev
 from nodeagent.protocol.leaves import leaves_root, pack_leaves
 from nodeagent.protocol.openings import opening_root, parse_settle
 from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.trees import root_from_proof
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import settling
 from nodeagent.worker.draws import DrawBook
@@ -204,53 +202,3 @@ def test_seeds_due__enough_committed__the_attempts_start() -> None:
     assert settling.seeds_due(w, book, Epoch(C + 1), 8) == [(C, C)]
     w.apply([ev.SeedRecorded(at(1), Epoch(C), ROOT)])
     assert settling.seeds_due(w, book, Epoch(C + 1), 8) == []
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def claimable(paid: int, *, appeal: int = 0, block: int = 1125) -> tuple[World, DrawBook, SettledLeaf]:
-    leaf = SettledLeaf(JobId(1), Shard(2), 0, paid, ROOT)
-    other = SettledLeaf(JobId(1), Shard(1), 0, 7, ROOT)
-    w, book = scene(*answers((1, 2, 3)), settled(block, other, leaf), appeal_epochs=appeal)
-    return w, book, leaf
-
-
-def my_slot(w: World, book: DrawBook) -> int:
-    draw = book.get(w.jobs[JobId(1)], Shard(2), 0)
-    assert draw is not None
-    slot = draw.slot_of(ME)
-    assert slot is not None
-    return slot
-
-
-def test_claims__left_out__a_plan_whose_path_proves() -> None:
-    w, book, _ = claimable(0)
-    slot = my_slot(w, book)
-    w, book, leaf = claimable(0b111 & ~(1 << slot))
-    (plan,) = settling.claims(w, book, Epoch(112), 4)
-    assert (plan.job, plan.shard, plan.slot) == (1, 2, slot)
-    root = root_from_proof(leaf.hash(), plan.receipt.path)
-    assert root == root_from_proof(SettledLeaf(JobId(1), Shard(1), 0, 7, ROOT).hash(), [leaf.hash()])
-
-
-def test_claims__paid_or_claimed_or_too_late__none() -> None:
-    w, book, _ = claimable(0b111)
-    assert settling.claims(w, book, Epoch(112), 4) == []
-    slot = my_slot(w, book)
-    w, book, _ = claimable(0b111 & ~(1 << slot))
-    assert settling.claims(w, book, Epoch(116), 4) and not settling.claims(w, book, Epoch(117), 4)
-    w.apply([ev.Claimed(at(1126), JobId(1), Shard(2), ME, slot, 5)])
-    assert settling.claims(w, book, Epoch(112), 4) == []
-
-
-def test_claims__appeal_window_open__not_before_it_ends() -> None:
-    w, book, _ = claimable(0, appeal=6)
-    assert not settling.claims(w, book, Epoch(118), 4)
-    assert settling.claims(w, book, Epoch(119), 4) and settling.claims(w, book, Epoch(123), 4)
-
-
-def test_claims__answered_otherwise__none() -> None:
-    leaf = SettledLeaf(JobId(1), Shard(2), 0, 0, OTHER_ROOT)
-    w, book = scene(*answers((1, 2, 3)), settled(1125, leaf))
-    assert settling.claims(w, book, Epoch(112), 4) == []

@@ -16,7 +16,13 @@ def test_apply__seats_and_pauses__the_seat_list_of_each_epoch() -> None:
 
 def test_apply__other_pool__ignored() -> None:
     w = world(pool_of(2))
-    w.apply([ev.SeatTaken(at(9), PoolId(2), NodeId(9), 0, Epoch(2)), posted(7, pool=PoolId(2)), revealed(9, 100, {})])
+    w.apply(
+        [
+            ev.SeatTaken(at(9), PoolId(2), NodeId(9), 0, Epoch(2), Epoch(2)),
+            posted(7, pool=PoolId(2)),
+            revealed(9, 100, {}),
+        ]
+    )
     assert w.seats.nodes_at(Epoch(3)) == {1, 2} and not w.jobs and not w.opened
 
 

@@ -1,0 +1,69 @@
+"""What this node decided about appeals: a table in its SQLite file, so that a restart neither forgets nor repeats."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from nodeagent.protocol.types import JobId, Shard
+from nodeagent.worker.cases import Case, ShardKey
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS appeals(
+  job INTEGER NOT NULL, shard INTEGER NOT NULL, own BLOB NOT NULL, again BLOB, state TEXT NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY(job, shard));
+"""
+OUTVOTED, SENT, WON, LOST, TAKEN = "outvoted", "sent", "won", "lost", "taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """A shard in which this node was outvoted. ``again`` is the root of the second computation, None before it.
+
+    ``state`` is outvoted, sent, won, lost, or taken by another accuser; ``why`` the last reason, in words.
+    """
+
+    job: JobId
+    shard: Shard
+    own: bytes
+    again: bytes | None = None
+    state: str = OUTVOTED
+    why: str = ""
+
+    @property
+    def key(self) -> ShardKey:
+        return self.job, self.shard
+
+
+class AppealBook:
+    """Makes its table where it is missing; every change is on disk when a method returns."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        with connection:
+            connection.executescript(_SCHEMA)
+
+    def all(self) -> dict[ShardKey, Appeal]:
+        rows = self._connection.execute("SELECT job, shard, own, again, state, why FROM appeals ORDER BY job, shard")
+        return {(row[0], row[1]): Appeal(*row) for row in rows}
+
+    def get(self, key: ShardKey) -> Appeal | None:
+        return self.all().get(key)
+
+    def put(self, appeal: Appeal) -> None:
+        row = (appeal.job, appeal.shard, appeal.own, appeal.again, appeal.state, appeal.why)
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO appeals VALUES (?,?,?,?,?,?)", row)
+
+    def lost(self) -> int:
+        """Own appeals that did not win, ever."""
+        return int(self._connection.execute("SELECT COUNT(*) FROM appeals WHERE state = ?", (LOST,)).fetchone()[0])
+
+
+def state_after(appeal: Appeal, case: Case, operator: str) -> str:
+    """What the chain made of an appeal: its state now that there is a case."""
+    if not case.by(operator):
+        return TAKEN
+    if case.open:
+        return SENT
+    return WON if case.verdict == appeal.own else LOST

@@ -1,0 +1,136 @@
+"""Whether to appeal. Pure: what is at stake and what the operator allows go in, a step comes out.
+
+A node that was outvoted asks first whether it was wrong itself: it computes the shard again, in a new process and from
+a new copy of the model. Only an answer that stands is worth a bond, and only where the operator lets the Court take it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from nodeagent.chain.doors import Receipt
+from nodeagent.protocol.constants import COUNTED_DELAY
+from nodeagent.protocol.epochs import appeal_until
+from nodeagent.protocol.payout import member_pay
+from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.worker.cases import ShardKey
+from nodeagent.worker.claims import receipt_of
+from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.settling import root_in
+from nodeagent.worker.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Outvoted:
+    """A settled shard to which this node, one of its committee, opened another answer.
+
+    ``until`` is the last epoch in which an appeal counts, ``pay`` what this node may claim once it is overturned.
+    """
+
+    job: JobId
+    shard: Shard
+    own: bytes
+    until: Epoch
+    pay: int
+    receipt: Receipt
+
+    @property
+    def key(self) -> ShardKey:
+        return self.job, self.shard
+
+
+def outvoted(world: World, book: DrawBook, counting: Epoch) -> list[Outvoted]:
+    """What this node could appeal by a transaction that counts for ``counting``, cases of others included."""
+    found = []
+    for (job_id, shard), where in sorted(world.settled.items(), key=lambda item: item[0]):
+        job = world.jobs.get(job_id)
+        if job is None or not job.terms.appeal_epochs or counting > (until := appeal_until(job.terms, where.epoch)):
+            continue
+        draw = book.get(job, shard, where.leaf.attempt)
+        if draw is None or world.node not in draw.slots:
+            continue
+        batch = world.opened.get(draw.commit, {}).get(world.node)
+        own = root_in(batch.leaves, job_id, shard) if batch is not None else None
+        if batch is not None and own is not None and own != where.leaf.root:
+            pay = member_pay(job.terms, shard) if batch.delay <= COUNTED_DELAY else 0
+            found.append(Outvoted(job_id, shard, own, until, pay, receipt_of(where)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator allows. ``confidence`` is the chance that an answer which stands will be the verdict.
+
+    ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: appeals that may be lost before
+    no more are made.
+    """
+
+    auto: bool = True
+    max_bond: int = 0
+    confidence: float = 0.95
+    max_lost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AppealFacts:
+    """One ``Outvoted`` as the chain and the records have it. Amounts in payment-token units.
+
+    ``again`` is the root that the second computation found, None before it; ``taken`` whether the shard has a case;
+    ``lost`` counts own appeals that did not win.
+    """
+
+    own: bytes
+    pay: int
+    bond: int
+    allowance: int
+    balance: int
+    again: bytes | None = None
+    taken: bool = False
+    lost: int = 0
+
+
+class Step(Enum):
+    """``WAIT``: not now, and it may change; ``REST``: never."""
+
+    CHECK = "check"
+    APPEAL = "appeal"
+    WAIT = "wait"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    step: Step
+    why: str
+
+
+def expected_return(pay: int, bond: int, confidence: float) -> float:
+    """Payment-token units that an appeal brings on average: the pay if it wins, less the bond if it does not.
+
+    Shares of what wrong members lose come on top and are not counted on.
+    """
+    return confidence * pay - (1 - confidence) * bond
+
+
+def decide_appeal(facts: AppealFacts, policy: Policy) -> Decision:
+    """The next step. Total; what costs nothing to know is asked before anything is computed."""
+    if facts.taken:
+        return Decision(Step.REST, "somebody appealed already")
+    if facts.again is not None and facts.again != facts.own:
+        return Decision(Step.REST, "computed again, the answer is another one: this machine was wrong")
+    if not policy.auto:
+        return Decision(Step.WAIT, "appeals are off in the configuration")
+    if facts.lost >= policy.max_lost:
+        return Decision(Step.WAIT, f"{facts.lost} appeals were lost, appeal_max_lost is {policy.max_lost}")
+    if policy.max_bond and facts.bond > policy.max_bond:
+        return Decision(Step.WAIT, f"the bond of {facts.bond} is over appeal_max_bond, {policy.max_bond}")
+    if expected_return(facts.pay, facts.bond, policy.confidence) <= 0:
+        return Decision(Step.WAIT, f"a pay of {facts.pay} is not worth risking a bond of {facts.bond}")
+    if facts.allowance < facts.bond:
+        return Decision(Step.WAIT, f"the operator lets the Court take {facts.allowance}, the bond is {facts.bond}")
+    if facts.balance < facts.bond:
+        return Decision(Step.WAIT, f"the operator has {facts.balance}, the bond is {facts.bond}")
+    if facts.again is None:
+        return Decision(Step.CHECK, "outvoted: computing it again")
+    return Decision(Step.APPEAL, "the answer stands")

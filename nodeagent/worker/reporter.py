@@ -1,0 +1,71 @@
+"""Sends reports of faults, where they are worth their gas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodeagent.chain.doors import Call
+from nodeagent.protocol.payout import penalty
+from nodeagent.protocol.types import Epoch, NodeId
+from nodeagent.worker import reporting
+from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.hands import Hands
+from nodeagent.worker.sender import Sender
+from nodeagent.worker.world import World
+
+WEI = 10**18
+
+
+@dataclass(slots=True)
+class Reporter:
+    """``watch``: report every node's absences and unopened lanes. ``public``: report wrong answers for others, too,
+    whatever it costs; else only where the reward is this node's operator's, who appealed.
+
+    ``stake_price`` is what one whole stake token is worth, in ether, by the operator's own judgement.
+    """
+
+    hands: Hands
+    sender: Sender
+    stake_price: float
+    watch: bool = False
+    public: bool = False
+    _decimals: int | None = None
+
+    def tick(self, world: World, book: DrawBook, block: int) -> None:
+        """One round at the head ``block``."""
+        deployment, doors = self.hands.deployment, self.hands.doors
+        now = Epoch(block // deployment.epoch_blocks)
+        if self.watch:
+            for lane in reporting.unrevealed(world, now, deployment.reveal_grace):
+                call = doors.ledger.report_unrevealed(lane.node, lane.epoch)
+                self._report(lane.key, call, lane.node, deployment.parameters["UNREVEALED_BPS"])
+            for slot in reporting.absent(world, book, now, deployment.report_epochs):
+                call = doors.market.report_absent(slot.job, slot.shard, slot.receipt, slot.slot)
+                self._report(slot.key, call, slot.node, deployment.parameters["ABSENT_BPS"])
+        self._wrong(world, book)
+
+    def _wrong(self, world: World, book: DrawBook) -> None:
+        court = self.hands.doors.court
+        for case in list(world.cases.values()):
+            if court is None or case.verdict is None or not (self.public or case.by(world.operator)):
+                continue
+            for fault in reporting.wrong(world, book, case):
+                if fault.start not in world.seeds_on_chain:  # the Court draws the committee again
+                    self.hands.record_seed(fault.start)
+                    continue
+                call = court.report_wrong(fault.job, fault.shard, fault.attempt, fault.slot, fault.root, fault.opening)
+                bps = None if self.public else self.hands.deployment.parameters["WRONG_BPS"]
+                self._report(fault.key, call, fault.node, bps)
+
+    def _report(self, key: str, call: Call, node: NodeId, bps: int | None) -> None:
+        if self.sender.open(key):
+            self.sender.send(key, call, None if bps is None else self.worth(node, bps))
+
+    def worth(self, node: NodeId, bps: int) -> int:
+        """The reporter's part of a penalty of ``bps`` on what a node has at stake now, in wei."""
+        doors = self.hands.doors
+        if self._decimals is None:
+            self._decimals = doors.stake_token.describe()[1]
+        view = doors.registry.node_view(node)
+        reward = penalty(view["stake"] + view["unbonding"], bps)[1]
+        return int(reward * self.stake_price * WEI) // int(10**self._decimals)
