@@ -2,7 +2,8 @@
 
 Run with ``make bench-gas``. It fills every ring slot by real transactions, runs a first round so that all balances are
 in use, then measures: three members, one settle call for 1, 64 (8 jobs of 8) and 256 shards (32 jobs of 8). Sums are
-over the three members, without ``post`` and without ``record_seed``, which the network pays once per epoch.
+over the three members, without ``post`` and without ``record_seed``, which the network pays once per epoch. Beside the
+cases: appeals and reports (``bench.appeals``), and every contract's size with the room that is left.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench import appeals
 from bench.chain import ROOT, Sent, deployed
 from bench.network import FIRST_KEY, SEATS, Network
 
@@ -69,7 +71,7 @@ def measure(network: Network, jobs: int, shards: int, committee: int) -> dict[st
 
 def sizes() -> dict[str, int]:
     """Runtime bytes of each deployed contract, from the artifacts that the deploy script uses."""
-    names = ("JobMarket", "NodeRegistry", "CommitLedger", "QuorateToken", "Authority")
+    names = ("JobMarket", "NodeRegistry", "CommitLedger", "Court", "QuorateToken", "Authority")
     found = {}
     for name in names:
         artifact = json.loads((ROOT / "build" / "forge" / "out" / f"{name}.sol" / f"{name}.json").read_text())
@@ -95,7 +97,23 @@ def run(plans: tuple[Plan, ...] = GATED + WIDE) -> dict[str, Any]:
             network.round(1, 1, shapes[0][2], turn=False)
             for jobs, shards, committee in shapes:
                 cases.append(measure(network, jobs, shards, committee))
-    return {"cases": cases, "sizes": sizes(), "size_limit": SIZE_LIMIT}
+    found = sizes()
+    return {
+        "cases": cases,
+        "appeals": appeals_gas(),
+        "sizes": found,
+        "size_limit": SIZE_LIMIT,
+        "size_room": {name: SIZE_LIMIT - size for name, size in found.items()},
+    }
+
+
+def appeals_gas() -> dict[str, dict[str, int]]:
+    """What the Court and every report cost, on a deployment of their own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="quorate-gas-") as home,
+        deployed(Path(home), FIRST_KEY + appeals.NODES) as chain,
+    ):
+        return appeals.Trials(Network(chain, appeals.NODES)).run()
 
 
 def table(report: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -105,6 +123,8 @@ def table(report: dict[str, Any]) -> dict[str, dict[str, int]]:
         gas = {name: step["gas"] for name, step in case["steps"].items()}
         gas |= {name: case[name] for name in ("total_separate", "total_turn", "per_shard")}
         rows[f"{case['shards']}/{case['committee']}/{case['pool_nodes']}"] = gas
+    if "appeals" in report:
+        rows["appeals"] = {name: row["gas"] for name, row in report["appeals"].items()}
     return rows
 
 
@@ -115,7 +135,7 @@ def main() -> None:
     print(json.dumps(report, indent=2))
     if "--accept" in sys.argv[1:]:
         gated = [case for case in report["cases"] if case["pool_nodes"] < 60]
-        BASELINE.write_text(json.dumps(table({"cases": gated}), indent=2) + "\n")
+        BASELINE.write_text(json.dumps(table({**report, "cases": gated}), indent=2) + "\n")
         print(f"wrote {BASELINE.relative_to(ROOT)}", file=sys.stderr)
 
 

@@ -45,7 +45,7 @@ class Network:
         chain, registry = self.chain, self.chain.doors.registry
         operator, deadline = chain.account(OPERATOR), 2**40
         for node in self.nodes:
-            key = chain.keys[self._key(node)]
+            key = chain.keys[self.key_of(node)]
             message = registry.consent_message(chain.deployment.chain_id, operator, key.address, deadline)
             consent = bytes(key.sign_typed_data(full_message=message).signature)
             chain.send([(OPERATOR, registry.register(POOL, SEATS, key.address, deadline, consent, "", NO_MANIFEST))])
@@ -56,11 +56,11 @@ class Network:
         for step in range(self.chain.deployment.ring + 1):
             self.chain.to_epoch(epoch + step, 3)
             self.chain.send(
-                [(0, self.chain.record_seed(epoch + step)), *[(self._key(n), self._turn(n, b"")) for n in self.nodes]]
+                [(0, self.chain.record_seed(epoch + step)), *[(self.key_of(n), self._turn(n, b"")) for n in self.nodes]]
             )
         self._open_rest()
 
-    def _key(self, node: NodeId) -> int:
+    def key_of(self, node: NodeId) -> int:
         return FIRST_KEY + node - 1
 
     # --- what nodes send ------------------------------------------------------------------------------------------
@@ -71,12 +71,12 @@ class Network:
         salt = _salt(node, epoch)
         return commit_digest(chain.deployment.chain_id, ledger, node, Epoch(epoch), leaves, NO_MANIFEST, salt)
 
-    def _commit(self, node: NodeId, leaves: bytes) -> Call:
+    def commit(self, node: NodeId, leaves: bytes) -> Call:
         epoch = self.chain.next_epoch
         self.sealed[node] = (epoch, leaves)
         return self.chain.doors.ledger.commit(epoch, self._digest(node, epoch, leaves))
 
-    def _reveal(self, node: NodeId) -> Call:
+    def reveal(self, node: NodeId) -> Call:
         epoch, leaves = self.sealed.pop(node)
         return self.chain.doors.ledger.reveal(node, epoch, leaves, NO_MANIFEST, _salt(node, epoch))
 
@@ -89,7 +89,7 @@ class Network:
 
     # --- a round --------------------------------------------------------------------------------------------------
 
-    def post(self, jobs: int, shards: int, committee: int) -> tuple[list[JobId], list[Sent]]:
+    def post(self, jobs: int, shards: int, committee: int, *, appeal_epochs: int = 0) -> tuple[list[JobId], list[Sent]]:
         spec = {
             "pool": POOL,
             "class": 0,
@@ -100,7 +100,7 @@ class Network:
             "quorum": committee // 2 + 1,
             "work": 1,
             "maxAttempts": 3,
-            "appealEpochs": 0,
+            "appealEpochs": appeal_epochs,
             "units": 10,
             "unitPrice": 100,
             "manifest": keccak(b"manifest"),
@@ -139,7 +139,7 @@ class Network:
         call = build_settle(sorted(entries, key=lambda e: (e.job, e.shard)), opened)
         payee = opened[0].lane.node
         settle = chain.doors.market.settle(call.entries, call.lanes, call.openings, payee)
-        steps["settle"] = chain.measure(chain.send([(self._key(payee), settle)]))
+        steps["settle"] = chain.measure(chain.send([(self.key_of(payee), settle)]))
         self._open_rest()
         return steps
 
@@ -154,26 +154,26 @@ class Network:
         chain = self.chain
         if not turn:
             if sealed:
-                steps["reveal"] += chain.measure(chain.send([(self._key(n), self._reveal(n)) for n in sealed]))
+                steps["reveal"] += chain.measure(chain.send([(self.key_of(n), self.reveal(n)) for n in sealed]))
             if answers:
-                commits = [(self._key(n), self._commit(n, pack_leaves(b))) for n, b in answers.items()]
+                commits = [(self.key_of(n), self.commit(n, pack_leaves(b))) for n, b in answers.items()]
                 steps["commit"] += chain.measure(chain.send(commits))
             return
         if not sealed:
-            chain.send([(self._key(n), self._commit(n, pack_leaves(b))) for n, b in answers.items()])
+            chain.send([(self.key_of(n), self.commit(n, pack_leaves(b))) for n, b in answers.items()])
             return
         # In the steady state a batch of about the same size is sealed for the next epoch.
-        turns = [(self._key(n), self._turn(n, pack_leaves(answers.get(n, b)))) for n, b in sealed.items()]
+        turns = [(self.key_of(n), self._turn(n, pack_leaves(answers.get(n, b)))) for n, b in sealed.items()]
         steps["turn"] += chain.measure(chain.send(turns))
         late = [n for n in answers if n not in sealed]
         if late:
-            chain.send([(self._key(n), self._commit(n, pack_leaves(answers[n]))) for n in late])
+            chain.send([(self.key_of(n), self.commit(n, pack_leaves(answers[n]))) for n in late])
 
     def _open_rest(self) -> None:
         """Opens what the last turns sealed, so that no lane is left sealed when its slot comes round."""
         if self.sealed:
             self.chain.to_epoch(self.chain.next_epoch + 1, 3)
-            self.chain.send([(self._key(n), self._reveal(n)) for n in list(self.sealed)])
+            self.chain.send([(self.key_of(n), self.reveal(n)) for n in list(self.sealed)])
 
     def _answers(
         self, asked: list[tuple[JobId, Shard]], committee: int, epoch: int

@@ -21,6 +21,7 @@ contract CommitLedger is ICommitLedger, Clock {
     uint256 private constant SEALED = 0;
     uint256 private constant UNREVEALED = 0x10;
     uint256 private constant ABSENT = 0x20;
+    uint256 private constant WRONG = 0x40;
     /// @dev Slots that a ring may have.
     uint256 private constant RING_SPACE = 1 << 16;
 
@@ -177,7 +178,7 @@ contract CommitLedger is ICommitLedger, Clock {
         if (now_ <= uint256(epoch) + REVEAL_GRACE) revert GraceNotOver(epoch + REVEAL_GRACE, uint32(now_));
         lane.word = word | UNREVEALED << 216;
         emit UnrevealedReported(node, epoch, msg.sender);
-        registry.slash(node, UNREVEALED_BPS, msg.sender, false);
+        registry.slash(node, UNREVEALED_BPS, msg.sender, 0);
     }
 
     /// @inheritdoc ICommitLedger
@@ -191,6 +192,16 @@ contract CommitLedger is ICommitLedger, Clock {
         if (_isSealed(word)) revert LaneSealed(node, uint32(word >> 224));
         lane.word = uint256(epoch) << 224 | ABSENT << 216;
         emit AbsentMarked(node, epoch);
+    }
+
+    /// @inheritdoc ICommitLedger
+    function markWrong(NodeId node, uint32 epoch) external {
+        if (msg.sender != registry.court()) revert NotCourt(msg.sender);
+        Lane storage lane = _laneOf(node, epoch);
+        uint256 word = lane.word;
+        if ((word >> 216) & WRONG != 0) revert AlreadyPunished(node, epoch);
+        lane.word = word | WRONG << 216;
+        emit WrongMarked(node, epoch);
     }
 
     // --- registry -------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {JobId, NodeId, ShardStatus} from "./interfaces/Types.sol";
 import {ICommitLedger} from "./interfaces/ICommitLedger.sol";
+import {ICourt} from "./interfaces/ICourt.sol";
 import {IJobMarket} from "./interfaces/IJobMarket.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {Epochs} from "./libraries/Epochs.sol";
 import {JobWord} from "./libraries/JobWord.sol";
 import {Sortition} from "./libraries/Sortition.sol";
 import {Trees} from "./libraries/Trees.sol";
-import {Words} from "./libraries/Words.sol";
 import {Clock} from "./Clock.sol";
 import {Earnings} from "./market/Earnings.sol";
 import {JobBook} from "./market/JobBook.sol";
@@ -53,8 +53,8 @@ contract JobMarket is Settling {
     {
         checkRange("ABSENT_BPS", 1, 1_000, params.absentBps);
         ABSENT_BPS = params.absentBps;
-        // The longest plain job must fit the ring, or nothing could be posted.
-        checkRange("RING", Epochs.lifeOf(1, 1, params.settleGrace, 0, params.reportEpochs) + 1, type(uint32).max, RING);
+        // The shortest life of a shard, its case included, must fit the ring, or nothing could be posted.
+        checkRange("RING", Epochs.lifeOf(1, 1, params.settleGrace, 1, params.reportEpochs) + 1, type(uint32).max, RING);
     }
 
     // --- claim and report -----------------------------------------------------------------------------------------
@@ -63,12 +63,16 @@ contract JobMarket is Settling {
     function claim(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot, bytes calldata opening) external {
         Job storage stored = _known(job);
         uint256 word = stored.word;
-        _requireClaimable(job, word, shard, receipt);
+        bytes32 root = _claimable(job, word, shard, receipt);
         (NodeId node, uint256 commitEpoch) = _member(job, word, shard, receipt, slot);
         uint256 bit = 1 << ((shard & 15) * 16 + slot);
         uint256 claimed = _claimed[job][shard >> 4];
-        if (receipt.paidSlots >> slot & 1 != 0 || claimed & bit != 0) revert SlotPaid(job, shard, slot);
-        _requireMatch(uint256(NodeId.unwrap(node)) << 32 | commitEpoch, _key(job, shard), receipt.resultRoot, opening);
+        if (
+            claimed & bit != 0 || (root == receipt.resultRoot && receipt.paidSlots >> slot & 1 != 0)
+        ) revert SlotPaid(job, shard, slot);
+        Openings.requireHeld(
+            ledger, node, commitEpoch, Trees.batchLeaf(_key(job, shard), root), opening, Epochs.OPEN_WITHIN
+        );
 
         uint256 pay = word.taskPrice() * word.tasksIn(shard);
         _claimed[job][shard >> 4] = claimed | bit;
@@ -83,15 +87,22 @@ contract JobMarket is Settling {
         (NodeId node, uint256 commitEpoch) = _member(job, _jobs[job].word, shard, receipt, slot);
         emit AbsentReported(job, shard, node, msg.sender);
         ledger.markAbsent(node, uint32(commitEpoch));
-        registry.slash(node, ABSENT_BPS, msg.sender, true);
+        registry.slash(node, ABSENT_BPS, msg.sender, uint32(commitEpoch));
     }
 
-    /// @dev Claims are open from when the shard is final, for `REPORT_EPOCHS`.
-    function _requireClaimable(JobId job, uint256 word, uint32 shard, Receipt calldata receipt) private view {
-        uint256 settledAt = _settledAt(job, shard, receipt);
-        if (settledAt == 0) revert NotSettled(job, shard);
-        if (!_isFinal(word, settledAt)) revert NotFinal(job, shard);
-        uint256 last = settledAt + word.appealEpochs() + REPORT_EPOCHS;
+    /// @dev Claims are open from when the shard is final or contested, for `REPORT_EPOCHS`.
+    /// @return root the shard's answer
+    function _claimable(JobId job, uint256 word, uint32 shard, Receipt calldata receipt)
+        private
+        view
+        returns (bytes32 root)
+    {
+        ShardStatus status;
+        uint256 last;
+        (status, root, last) = _standing(job, word, shard, receipt);
+        if (status == ShardStatus.NONE) revert NotSettled(job, shard);
+        if (status < ShardStatus.CONTESTED) revert NotFinal(job, shard);
+        last += REPORT_EPOCHS;
         if (_epoch() > last) revert TooLate(job, shard, uint32(last), uint32(_epoch()));
     }
 
@@ -102,27 +113,14 @@ contract JobMarket is Settling {
         returns (NodeId node, uint256 commitEpoch)
     {
         if (slot >= word.committee()) revert SlotVoid(job, uint32(shard), slot);
-        uint256 start = _startOf(word, shard, receipt.attempt);
+        uint256 start = word.startOf(shard, receipt.attempt);
         uint256[] memory draws = new uint256[](2);
         draws[0] = uint256(ledger.seedOf(uint32(start)));
-        draws[1] = _drawWord(word, _key(job, shard), start);
+        draws[1] = word.drawWord(_key(job, shard), start);
         uint256[] memory slots = registry.committees(draws);
         node = NodeId.wrap(uint32(Sortition.slot(slots[0], slots[1], slot)));
         if (NodeId.unwrap(node) == 0) revert SlotVoid(job, uint32(shard), slot);
         commitEpoch = Epochs.commitOf(start, word.work());
-    }
-
-    /// @dev The node's batch of that epoch, opened in time, must hold this very answer: one lane, one entry.
-    function _requireMatch(uint256 pair, uint256 key, bytes32 resultRoot, bytes calldata opening) private view {
-        uint256 hashes = Words.room(1);
-        Words.set(hashes, 0, uint256(Trees.batchLeaf(key, resultRoot)));
-        bytes memory packed = abi.encodePacked(uint64(pair));
-        uint256 lane = Words.room(Openings.LANE_WORDS);
-        Words.set(lane, Openings.PAIR, pair);
-        Words.set(lane, Openings.WORD, ledger.lanes(packed)[0]);
-        Words.set(lane, Openings.SHOWN, 0);
-        Openings.check(lane, 1, hashes, 1, opening);
-        if (Words.get(lane, Openings.SHOWN) == 0) revert MalformedCall("opening", 0);
     }
 
     // --- verify ---------------------------------------------------------------------------------------------------
@@ -132,6 +130,15 @@ contract JobMarket is Settling {
         external
         view
         returns (bool)
+    {
+        return taskStatus(job, task, result, proof) == ShardStatus.FINAL;
+    }
+
+    /// @inheritdoc IJobMarket
+    function taskStatus(JobId job, uint32 task, TaskResult calldata result, TaskProof calldata proof)
+        public
+        view
+        returns (ShardStatus)
     {
         bytes32 leaf = Trees.taskLeaf(task, result.status, result.data.length, Trees.chunkRoot(result.data));
         return _verify(job, task, leaf, proof.path, proof.receipt);
@@ -145,18 +152,19 @@ contract JobMarket is Settling {
     {
         bytes32 chunkRoot = MerkleProof.processProofCalldata(proof.chunkPath, Trees.chunkLeaf(chunkIndex, chunk));
         bytes32 leaf = Trees.taskLeaf(task, proof.status, proof.byteLength, chunkRoot);
-        return _verify(job, task, leaf, proof.taskPath, proof.receipt);
+        return _verify(job, task, leaf, proof.taskPath, proof.receipt) == ShardStatus.FINAL;
     }
 
     function _verify(JobId job, uint32 task, bytes32 leaf, bytes32[] calldata path, Receipt calldata receipt)
         private
         view
-        returns (bool)
+        returns (ShardStatus status)
     {
         uint256 word = _jobs[job].word;
-        if (word == 0 || task >= word.tasks()) return false;
-        if (!MerkleProof.verifyCalldata(path, receipt.resultRoot, leaf)) return false;
-        return _isFinal(word, _settledAt(job, uint32(task / word.shardSize()), receipt));
+        if (word == 0 || task >= word.tasks()) return ShardStatus.NONE;
+        bytes32 root;
+        (status, root,) = _standing(job, word, uint32(task / word.shardSize()), receipt);
+        if (!MerkleProof.verifyCalldata(path, root, leaf)) return ShardStatus.NONE;
     }
 
     // --- status ---------------------------------------------------------------------------------------------------
@@ -169,10 +177,10 @@ contract JobMarket is Settling {
         uint256 now_ = _epoch();
         uint256 last = _lastOf(word, shard);
         if (_isSettled(job, word, shard)) {
-            uint256 appealEpochs = word.appealEpochs();
-            return appealEpochs == 0 || now_ > last + appealEpochs ? ShardStatus.FINAL : ShardStatus.SETTLED;
+            (ShardStatus status,,) = _finality(job, word, shard, last);
+            return status;
         }
-        uint256 first = _startOf(word, shard, 0);
+        uint256 first = word.startOf(shard, 0);
         if (now_ < first) return ShardStatus.SCHEDULED;
         uint256 stride = Epochs.stride(word.work());
         if ((now_ - first) / stride < word.maxAttempts()) {
@@ -184,10 +192,13 @@ contract JobMarket is Settling {
     }
 
     /// @inheritdoc IJobMarket
-    function shardStatus(JobId job, uint32 shard, Receipt calldata receipt) external view returns (ShardStatus) {
-        uint256 settledAt = _settledAt(job, shard, receipt);
-        if (settledAt == 0) revert NotSettled(job, shard);
-        return _isFinal(_jobs[job].word, settledAt) ? ShardStatus.FINAL : ShardStatus.SETTLED;
+    function shardStatus(JobId job, uint32 shard, Receipt calldata receipt)
+        external
+        view
+        returns (ShardStatus status)
+    {
+        (status,,) = _standing(job, _jobs[job].word, shard, receipt);
+        if (status == ShardStatus.NONE) revert NotSettled(job, shard);
     }
 
     /// @inheritdoc IJobMarket
@@ -208,11 +219,30 @@ contract JobMarket is Settling {
         return _settlements[MerkleProof.processProofCalldata(receipt.path, leaf)];
     }
 
-    /// @dev Derived: settled, and its appeal window over.
-    function _isFinal(uint256 word, uint256 settledAt) private view returns (bool) {
-        if (settledAt == 0) return false;
+    /// @dev What a receipt is worth: status (NONE when nothing was settled so), the shard's answer, and the epoch after
+    /// which, or in which by a verdict, it could change no more.
+    function _standing(JobId job, uint256 word, uint32 shard, Receipt calldata receipt)
+        private
+        view
+        returns (ShardStatus status, bytes32 root, uint256 ended)
+    {
+        uint256 settledAt = _settledAt(job, shard, receipt);
+        if (settledAt == 0) return (ShardStatus.NONE, 0, 0);
+        (status, root, ended) = _finality(job, word, shard, settledAt);
+        if (root == 0) root = receipt.resultRoot;
+    }
+
+    /// @dev Derived from the clock and the Court. `root` is 0 unless there is a verdict.
+    function _finality(JobId job, uint256 word, uint32 shard, uint256 settledAt)
+        private
+        view
+        returns (ShardStatus status, bytes32 root, uint256 ended)
+    {
         uint256 appealEpochs = word.appealEpochs();
-        return appealEpochs == 0 || _epoch() > settledAt + appealEpochs;
+        if (appealEpochs != 0) (status, root, ended) = ICourt(court).status(job, shard);
+        if (status != ShardStatus.NONE) return (status, root, ended);
+        ended = settledAt + appealEpochs;
+        status = appealEpochs == 0 || _epoch() > ended ? ShardStatus.FINAL : ShardStatus.SETTLED;
     }
 
     function _key(JobId job, uint256 shard) private pure returns (uint256) {

@@ -43,7 +43,6 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
 
     address public ledger;
     address public market;
-    address public court;
     uint32 public nodeCount;
 
     mapping(NodeId node => Node) private _nodes;
@@ -213,7 +212,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     // --- wired contracts ------------------------------------------------------------------------------------------
 
     /// @inheritdoc INodeRegistry
-    function slash(NodeId node, uint16 bps, address reporter, bool alsoPause) external returns (uint96 amount) {
+    function slash(NodeId node, uint16 bps, address reporter, uint32 absentIn) external returns (uint96 amount) {
         if (!maySlash(msg.sender)) revert NotSlasher(msg.sender);
         Node storage n = _known(node);
         (uint256 penalty, uint256 reward) = Payout.penalty(uint256(n.stake) + n.unbonding, bps);
@@ -224,11 +223,23 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
         n.stake -= amount - fromUnbonding;
         rewardOf[reporter] += reward;
         emit Slashed(node, amount, reporter, uint96(reward));
-        if ((alsoPause || n.stake < _requirement(n)) && !Pauses.isOpen(_pauses[node])) _pauseNode(node, n);
+        // Whoever has come back since is no ghost: reports held back must not use up its pauses one by one.
+        bool ghost = absentIn != 0 && Pauses.lastEnd(_pauses[node]) <= absentIn;
+        if ((ghost || n.stake < _requirement(n)) && !Pauses.isOpen(_pauses[node])) _pauseNode(node, n);
         ERC20Burnable(stakeToken).burn(amount - reward);
     }
 
     // --- views ----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc INodeRegistry
+    function admit(PoolId pool, uint256 nodes, uint256 unitPrice, uint256 pay) external view returns (uint256) {
+        Pool storage p = _existing(pool);
+        if (!p.open) revert PoolNotOpen(pool);
+        if (nodes > p.nodes) revert TooFewNodes(nodes, p.nodes);
+        if (unitPrice < p.floor) revert PriceUnderFloor(p.floor, unitPrice);
+        if (pay > p.maxShardPay) revert ShardPayTooHigh(p.maxShardPay, pay);
+        return p.length;
+    }
 
     /// @inheritdoc INodeRegistry
     function poolView(PoolId pool) external view returns (PoolView memory) {

@@ -7,7 +7,8 @@ import {NodeId} from "./Types.sol";
 /// @notice A node seals everything it did in an epoch as one digest and opens it at most `REVEAL_GRACE` epochs later.
 /// A lane that stays sealed can be punished by anyone: withholding always costs.
 /// @dev Lane word: `epoch << 224 | state << 216 | digest or root` (216 bits, the leftmost of the hash). State, low four
-/// bits: 0 sealed, else the delay of the reveal in epochs; then flags 0x10 unrevealed punished, 0x20 absent punished.
+/// bits: 0 sealed, else the delay of the reveal in epochs; then flags 0x10 unrevealed punished, 0x20 absent punished,
+/// 0x40 wrong punished.
 /// A lane is reused every `RING` epochs, never over one that is sealed and unpunished.
 ///
 /// Not promised: that an opened batch is right, or that its result bytes can be had.
@@ -18,9 +19,11 @@ interface ICommitLedger {
     event Revealed(NodeId indexed node, uint32 indexed epoch, bytes leaves, bytes32 manifest);
     event UnrevealedReported(NodeId indexed node, uint32 indexed epoch, address indexed reporter);
     event AbsentMarked(NodeId indexed node, uint32 indexed epoch);
+    event WrongMarked(NodeId indexed node, uint32 indexed epoch);
 
     error NotRegistry(address caller);
     error NotMarket(address caller);
+    error NotCourt(address caller);
     error NotANode(address key);
     error WrongEpoch(uint32 expected, uint32 actual);
     error AlreadyCommitted(NodeId node, uint32 epoch);
@@ -62,6 +65,9 @@ interface ICommitLedger {
 
     /// @notice Called by the market for a drawn node whose lane never carried `epoch`.
     function markAbsent(NodeId node, uint32 epoch) external;
+
+    /// @notice Called by the Court for a lane whose opened batch holds another answer than a verdict, which it has checked.
+    function markWrong(NodeId node, uint32 epoch) external;
 
     /// @notice Called by the registry: `key` acts for `node` from now on (zero node: for nobody).
     function bind(address key, NodeId node) external;

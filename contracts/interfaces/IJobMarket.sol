@@ -90,6 +90,8 @@ interface IJobMarket {
     event JobPosted(
         JobId indexed job, address indexed requester, bytes32 manifest, uint256 word, uint32 units, uint64 unitPrice
     );
+    /// @notice A case of the Court about a shard of another job: the same tasks, and that job's manifest.
+    event CasePosted(JobId indexed caseJob, JobId indexed job, uint32 indexed shard, uint256 word);
     event EndpointAnnounced(address indexed requester, string endpoint);
     event JobCancelled(JobId indexed job, uint32 tasksLeft, uint256 refund);
     event JobClosed(JobId indexed job, uint256 refund);
@@ -98,6 +100,8 @@ interface IJobMarket {
     event Settled(bytes32 indexed root, uint32 indexed epoch, NodeId indexed payee, uint256 fee, bytes leaves);
     event Claimed(JobId indexed job, uint32 indexed shard, NodeId indexed node, uint8 slot, uint256 amount);
     event AbsentReported(JobId indexed job, uint32 indexed shard, NodeId indexed node, address reporter);
+    event Forfeited(NodeId indexed node, uint256 amount);
+    event Assigned(address indexed from, address indexed to, uint256 amount);
     event EarningsWithdrawn(NodeId indexed node, address indexed operator, uint256 amount);
     event Collected(address indexed account, uint256 amount);
     event ProtocolFeeSet(uint16 bps, address recipient);
@@ -105,11 +109,8 @@ interface IJobMarket {
     error OutOfRange(string field, uint256 min, uint256 max, uint256 actual);
     error ClassNotSupported(AnswerClass class);
     error NoCourt(uint8 appealEpochs);
-    error TooFewNodes(uint256 expected, uint256 actual);
-    error PriceUnderFloor(uint256 floor, uint256 actual);
-    error ShardPayTooHigh(uint256 max, uint256 actual);
     error JobTooLong(uint256 maxEpochs, uint256 actual);
-    error PoolNotOpen(PoolId pool);
+    error NotCourt(address caller);
     error WrongTransfer(uint256 expected, uint256 actual);
     error UnknownJob(JobId job);
     error NotRequester(JobId job, address expected, address actual);
@@ -174,7 +175,7 @@ interface IJobMarket {
     /// @notice Proves that a slot of the settled attempt never committed.
     function reportAbsent(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot) external;
 
-    /// @notice Refunds what is left of a job when none of its deadlines is.
+    /// @notice Refunds what is left of a job when none of its deadlines is. Callable by anyone; a case only by the Court.
     function close(JobId job) external returns (uint256 refund);
 
     // --- pay ------------------------------------------------------------------------------------------------------
@@ -182,8 +183,25 @@ interface IJobMarket {
     /// @notice Pays a node's matured earnings to its operator. Callable by anyone.
     function withdraw(NodeId node) external returns (uint256 amount);
 
+    /// @notice Makes what is owed to the caller owed to `account`.
+    function assign(address account, uint256 amount) external;
+
     /// @notice Pays refunds and fees owed to `account`. Callable by anyone.
     function collect(address account) external returns (uint256 amount);
+
+    // --- the Court ------------------------------------------------------------------------------------------------
+
+    /// @notice Called by the Court: posts a shard of a job again, for `judges` nodes that were not asked before. What the
+    /// Court excludes is not drawn. The Court brings the bond within the same call.
+    /// @return caseJob the new job
+    /// @return bond its escrow
+    function postCase(JobId job, uint32 shard, uint8 judges, uint8 quorum)
+        external
+        returns (JobId caseJob, uint256 bond);
+
+    /// @notice Called by the Court: takes all of a node's pay that has not matured, which is then owed to the Court. Takes
+    /// what there is and never reverts for having too little.
+    function forfeit(NodeId node) external returns (uint256 amount);
 
     // --- administration -------------------------------------------------------------------------------------------
 
@@ -202,6 +220,14 @@ interface IJobMarket {
         view
         returns (bool);
 
+    /// @notice What is known of a task's answer: NONE when the proof does not lead to it, SETTLED while it can be appealed,
+    /// APPEALED, CONTESTED for ever without verdict, or FINAL. After a verdict the path leads to the verdict's root; the
+    /// receipt stays the shard's own.
+    function taskStatus(JobId job, uint32 task, TaskResult calldata result, TaskProof calldata proof)
+        external
+        view
+        returns (ShardStatus);
+
     /// @notice `verifyTask` for one 1 KiB chunk of a large answer.
     function verifyChunk(JobId job, uint32 task, uint32 chunkIndex, bytes calldata chunk, ChunkProof calldata proof)
         external
@@ -215,6 +241,8 @@ interface IJobMarket {
     function shardStatus(JobId job, uint32 shard, Receipt calldata receipt) external view returns (ShardStatus);
 
     function jobView(JobId job) external view returns (JobView memory);
+    /// @notice The job as stored, see JobWord.
+    function jobWord(JobId job) external view returns (uint256);
     function isSettled(JobId job, uint32 shard) external view returns (bool);
     /// @notice Epoch of a settlement, 0 if there is none with this root.
     function settlementEpoch(bytes32 root) external view returns (uint32);

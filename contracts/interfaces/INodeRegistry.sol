@@ -60,7 +60,8 @@ interface INodeRegistry is IClock {
     event NodeRegistered(NodeId indexed node, address indexed operator, PoolId indexed pool, address key);
     event NodeAnnounced(NodeId indexed node, string endpoint, bytes32 metadata);
     event KeyReplaced(NodeId indexed node, address indexed oldKey, address indexed newKey);
-    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
+    /// @param heldSince epoch from which the node has held this seat, before `since` elsewhere in the list
+    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since, uint32 heldSince);
     event SeatEnded(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 until);
     event ListResized(PoolId indexed pool, uint32 length, uint32 fromEpoch);
     event NodePaused(NodeId indexed node, uint32 fromEpoch);
@@ -94,6 +95,10 @@ interface INodeRegistry is IClock {
     error StillUnbonding(uint32 unlockEpoch, uint32 epoch);
     error NothingToWithdraw();
     error NothingToRelocate(PoolId pool);
+    error PoolNotOpen(PoolId pool);
+    error TooFewNodes(uint256 expected, uint256 actual);
+    error PriceUnderFloor(uint256 floor, uint256 actual);
+    error ShardPayTooHigh(uint256 max, uint256 actual);
     error DrawOutOfRange(uint32 oldest, uint32 newest, uint32 actual);
 
     // --- administration -------------------------------------------------------------------------------------------
@@ -169,20 +174,31 @@ interface INodeRegistry is IClock {
     // --- wired contracts ------------------------------------------------------------------------------------------
 
     /// @notice Takes a share of the node's whole stake, unbonding included, rounded up: a tenth is the reporter's, the
-    /// rest is burned. A node that falls under its requirement is paused. With `alsoPause` it is paused in any case.
-    function slash(NodeId node, uint16 bps, address reporter, bool alsoPause) external returns (uint96 amount);
+    /// rest is burned. A node that falls under its requirement is paused.
+    /// @param absentIn epoch in which the node did not serve, 0 for another fault: it is paused too, unless it has come back
+    /// from a pause since
+    function slash(NodeId node, uint16 bps, address reporter, uint32 absentIn) external returns (uint96 amount);
 
     // --- views ----------------------------------------------------------------------------------------------------
 
     /// @notice Draws many committees. Each draw is two words: the seed of epoch `A`, and
-    /// `jobId << 192 | shard << 160 | A << 128 | pool << 112 | size << 104`.
+    /// `jobId << 192 | shard << 160 | A << 128 | pool << 112 | size << 104 | case`. For a case (1) the Court is asked who may
+    /// not judge it.
     /// @return slots two words a draw: slots 0–7 and 8–14 as big-endian uint32 node ids from the left; 0 is void
     function committees(uint256[] calldata draws) external view returns (uint256[] memory slots);
+
+    /// @notice Refuses what a pool does not take: a job for `nodes` distinct nodes at `unitPrice`, of which one earns `pay`
+    /// for a shard.
+    /// @return length entries of the seat list, as of the next draw
+    function admit(PoolId pool, uint256 nodes, uint256 unitPrice, uint256 pay) external view returns (uint256 length);
 
     function poolView(PoolId pool) external view returns (PoolView memory);
     function nodeView(NodeId node) external view returns (NodeView memory);
     function operatorOf(NodeId node) external view returns (address);
-    function seatAt(PoolId pool, uint32 index) external view returns (NodeId node, uint32 since, uint32 until);
+    function seatAt(PoolId pool, uint32 index)
+        external
+        view
+        returns (NodeId node, uint32 since, uint32 until, uint32 heldSince);
     /// @notice Length of the seat list that draws of `epoch` use.
     function lengthAt(PoolId pool, uint32 epoch) external view returns (uint32);
     function rewardOf(address reporter) external view returns (uint256);

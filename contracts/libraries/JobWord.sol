@@ -2,13 +2,16 @@
 pragma solidity 0.8.37;
 
 import {AnswerClass} from "../interfaces/Types.sol";
+import {Epochs} from "./Epochs.sol";
 
 /// @title A job in one word
 /// @dev Everything `settle` must know of a job costs one storage read:
 /// `taskPrice88 | tasks32 | shardSize24 | postEpoch32 | pace16 | pool16 | committee8 | quorum8 | work8 | attempts8 |
-/// class8 | appealEpochs8` from the left. Bit 7 of the class byte says that the job has a word of rare things.
+/// class8 | appealEpochs8` from the left. Bit 7 of the class byte says that the job has a word of rare things, bit 6 that it
+/// is a case of the Court.
 library JobWord {
     uint256 internal constant RARE = 0x8000;
+    uint256 internal constant CASE = 0x4000;
 
     function taskPrice(uint256 word) internal pure returns (uint256) {
         return word >> 168;
@@ -73,6 +76,29 @@ library JobWord {
             uint256 left = tasks(word) - shard * size;
             return left < size ? left : size;
         }
+    }
+
+    /// @notice Word of the case about one shard of a job: the same tasks, price, pool and clock, posted in `postEpoch_`.
+    function caseWord(uint256 word, uint256 shard, uint256 postEpoch_, uint256 judges, uint256 quorum_)
+        internal
+        pure
+        returns (uint256)
+    {
+        uint256 size = tasksIn(word, shard);
+        return word >> 168 << 168 | size << 136 | size << 112 | postEpoch_ << 80 | 1 << 64 | pool(word) << 48
+            | judges << 40 | quorum_ << 32 | ((word >> 16) & 0xffff) << 16 | (word & 0x0f00) | CASE;
+    }
+
+    /// @notice First epoch of an attempt.
+    function startOf(uint256 word, uint256 shard, uint256 attempt) internal pure returns (uint256) {
+        unchecked {
+            return Epochs.firstOf(postEpoch(word), shard, pace(word)) + attempt * Epochs.stride(work(word));
+        }
+    }
+
+    /// @notice What the registry draws a committee from, beside the seed; `key` is `job << 32 | shard`.
+    function drawWord(uint256 word, uint256 key, uint256 start) internal pure returns (uint256) {
+        return key << 160 | start << 128 | pool(word) << 112 | committee(word) << 104 | ((word & CASE) >> 14);
     }
 
     function withTasks(uint256 word, uint256 tasks_) internal pure returns (uint256) {

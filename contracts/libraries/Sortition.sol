@@ -18,9 +18,10 @@ library Sortition {
     /// @param size slots wanted, at most `MAX_COMMITTEE`
     /// @param seats length of the seat list as of the drawn epoch
     /// @param list handed to `nodeAt` unchanged
-    /// @param epoch handed to `nodeAt` unchanged
-    /// @param nodeAt node whose seat at an index is valid in the epoch, or 0; bit 32 says that `serves` must be asked
-    /// @param serves whether a node is not paused in the epoch
+    /// @param when handed to `nodeAt` and `serves` unchanged
+    /// @param barredLow nodes that are not drawn, eight uint32 as in `low`; `barredHigh` likewise, all 0 in most draws
+    /// @param nodeAt node whose seat at an index is valid then, or 0; bit 32 says that `serves` must be asked
+    /// @param serves whether a node is not paused then
     /// @return low slots 0–7 as uint32 from the left
     /// @return high slots 8–14 likewise
     function draw(
@@ -30,7 +31,9 @@ library Sortition {
         uint256 size,
         uint256 seats,
         uint256 list,
-        uint256 epoch,
+        uint256 when,
+        uint256 barredLow,
+        uint256 barredHigh,
         function(uint256, uint256, uint256) view returns (uint256) nodeAt,
         function(uint256, uint256) view returns (bool) serves
     ) internal view returns (uint256 low, uint256 high) {
@@ -49,10 +52,11 @@ library Sortition {
             for (uint256 probe; probe < MAX_PROBES && found < size; ++probe) {
                 if (probe & 7 == 0) word = uint256(Hashes.efficientKeccak256(start, bytes32(probe >> 3)));
                 else word <<= 32;
-                uint256 seat = nodeAt(list, epoch, ((word >> 224) * seats) >> 32);
+                uint256 seat = nodeAt(list, when, ((word >> 224) * seats) >> 32);
                 uint256 node = uint32(seat);
                 if (node == 0 || contains(low, node) || (found > 8 && contains(high, node))) continue;
-                if (seat >> 32 != 0 && !serves(node, epoch)) continue;
+                if (barredLow != 0 && (contains(barredLow, node) || contains(barredHigh, node))) continue;
+                if (seat >> 32 != 0 && !serves(node, when)) continue;
                 if (found < 8) low |= node << (224 - (found << 5));
                 else high |= node << (224 - ((found - 8) << 5));
                 ++found;

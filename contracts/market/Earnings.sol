@@ -61,6 +61,24 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
         return Payout.balance(_owed[account]);
     }
 
+    /// @inheritdoc IJobMarket
+    function assign(address account, uint256 amount) external {
+        uint256 owed = Payout.balance(_owed[msg.sender]);
+        if (amount > owed) revert OutOfRange("amount", 0, owed, amount);
+        if (amount == 0) return;
+        _owed[msg.sender] -= amount;
+        _owe(account, amount);
+        emit Assigned(msg.sender, account, amount);
+    }
+
+    /// @dev Takes all that has not matured: what has is out of reach.
+    function _forfeit(NodeId node) internal returns (uint256 amount) {
+        _credit(node, _roll(node, 0), 0);
+        uint256 word = _maturing[node];
+        amount = Payout.maturing(word);
+        _maturing[node] = word >> 224 << 224;
+    }
+
     /// @dev Adds `atOnce` to what can be withdrawn and `later` to the current bucket.
     function _credit(NodeId node, uint256 atOnce, uint256 later) internal {
         if (later != 0) atOnce += _roll(node, later);

@@ -3,8 +3,9 @@ pragma solidity 0.8.37;
 
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {AnswerClass, JobId, PoolId} from "../interfaces/Types.sol";
+import {AnswerClass, JobId, NodeId, PoolId} from "../interfaces/Types.sol";
 import {IJobMarket} from "../interfaces/IJobMarket.sol";
+import {ICourt} from "../interfaces/ICourt.sol";
 import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
 import {Epochs} from "../libraries/Epochs.sol";
 import {JobWord} from "../libraries/JobWord.sol";
@@ -46,6 +47,9 @@ abstract contract JobBook is Earnings, Pausable {
     /// @inheritdoc IJobMarket
     uint16 public immutable override SETTLE_FEE_BPS;
 
+    /// @dev Nodes that judge a case; 0 without a court.
+    uint256 private immutable _judges;
+
     /// @inheritdoc IJobMarket
     uint64 public override jobCount;
     uint16 public protocolFeeBps;
@@ -60,6 +64,7 @@ abstract contract JobBook is Earnings, Pausable {
         checkRange("REPORT_EPOCHS", 1, RING / 4, reportEpochs);
         checkRange("SETTLE_FEE_BPS", 0, MAX_PROTOCOL_FEE_BPS, settleFeeBps);
         court = court_;
+        _judges = court_ == address(0) ? 0 : ICourt(court_).JUDGES();
         SETTLE_GRACE = settleGrace;
         REPORT_EPOCHS = reportEpochs;
         SETTLE_FEE_BPS = settleFeeBps;
@@ -116,6 +121,36 @@ abstract contract JobBook is Earnings, Pausable {
         _pull(amount);
     }
 
+    /// @inheritdoc IJobMarket
+    function postCase(JobId job, uint32 shard, uint8 judges, uint8 quorum)
+        external
+        returns (JobId caseJob, uint256 bond)
+    {
+        _onlyCourt();
+        uint256 word = _jobs[job].word;
+        bond = Payout.escrow(word.tasksIn(shard), judges, word.taskPrice(), SETTLE_FEE_BPS, 0);
+        if (bond > type(uint88).max) _fail("escrow", 1, type(uint88).max, bond);
+        word = word.caseWord(shard, _countingEpoch(), judges, quorum);
+        caseJob = JobId.wrap(++jobCount);
+        Job storage stored = _jobs[caseJob];
+        stored.word = word;
+        (stored.requester, stored.held) = (msg.sender, uint88(bond));
+        emit CasePosted(caseJob, job, shard, word);
+    }
+
+    /// @inheritdoc IJobMarket
+    function forfeit(NodeId node) external returns (uint256 amount) {
+        _onlyCourt();
+        amount = _forfeit(node);
+        if (amount == 0) return 0;
+        _owe(msg.sender, amount);
+        emit Forfeited(node, amount);
+    }
+
+    function _onlyCourt() private view {
+        if (msg.sender != court) revert NotCourt(msg.sender);
+    }
+
     /// @dev Everything `post` refuses, and the job's word.
     function _checkedWord(JobSpec calldata spec) private view returns (uint256) {
         if (spec.class != AnswerClass.EXACT) revert ClassNotSupported(spec.class);
@@ -150,14 +185,9 @@ abstract contract JobBook is Earnings, Pausable {
     }
 
     function _checkedAgainstPool(JobSpec calldata spec, uint256 price) private view returns (uint256 pace) {
-        INodeRegistry.PoolView memory pool = registry.poolView(spec.pool);
-        if (!pool.terms.open) revert PoolNotOpen(spec.pool);
-        if (spec.committee > pool.nodes) revert TooFewNodes(spec.committee, pool.nodes);
-        if (spec.unitPrice < pool.terms.floor) revert PriceUnderFloor(pool.terms.floor, spec.unitPrice);
         uint256 inShard = spec.tasks < spec.shardSize ? spec.tasks : spec.shardSize;
-        uint256 pay = price * inShard;
-        if (pay > pool.terms.maxShardPay) revert ShardPayTooHigh(pool.terms.maxShardPay, pay);
-        uint256 bound = 2 * uint256(pool.length) / spec.committee;
+        uint256 nodes = spec.committee + (spec.appealEpochs == 0 ? 0 : _judges);
+        uint256 bound = 2 * registry.admit(spec.pool, nodes, spec.unitPrice, price * inShard) / spec.committee;
         if (bound > type(uint16).max) bound = type(uint16).max;
         if (spec.pace > bound) _fail("pace", 0, bound, spec.pace);
         return spec.pace == 0 ? bound : spec.pace;
@@ -185,6 +215,11 @@ abstract contract JobBook is Earnings, Pausable {
     function close(JobId job) external returns (uint256 refund) {
         Job storage stored = _known(job);
         uint256 from = _closableFrom(stored.word);
+        if (stored.word & JobWord.CASE != 0) {
+            // The Court passes on what comes back. Without a settlement there is nothing to claim.
+            _onlyCourt();
+            if (stored.settledBits == 0) from -= REPORT_EPOCHS;
+        }
         if (_epoch() < from) revert NotClosable(job, uint32(from), uint32(_epoch()));
         refund = stored.held;
         if (refund == 0) revert AlreadyClosed(job);
@@ -240,6 +275,11 @@ abstract contract JobBook is Earnings, Pausable {
         v.closableFrom = uint32(_closableFrom(word));
     }
 
+    /// @inheritdoc IJobMarket
+    function jobWord(JobId job) external view returns (uint256) {
+        return _known(job).word;
+    }
+
     function _known(JobId job) internal view returns (Job storage stored) {
         stored = _jobs[job];
         if (stored.word == 0) revert UnknownJob(job);
@@ -272,7 +312,20 @@ abstract contract JobBook is Earnings, Pausable {
         );
     }
 
-    function _fail(string memory field, uint256 min, uint256 max, uint256 actual) private pure {
-        revert OutOfRange(field, min, max, actual);
+    /// @dev `OutOfRange` by hand: a literal in a word costs a third of the code of a string in memory.
+    function _fail(bytes32 field, uint256 min, uint256 max, uint256 actual) internal pure {
+        bytes4 selector = OutOfRange.selector;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            mstore(4, 128)
+            mstore(36, min)
+            mstore(68, max)
+            mstore(100, actual)
+            let length := 0
+            for {} byte(length, field) {} { length := add(length, 1) }
+            mstore(132, length)
+            mstore(164, field)
+            revert(0, 196)
+        }
     }
 }

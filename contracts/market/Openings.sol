@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {NodeId} from "../interfaces/Types.sol";
+import {ICommitLedger} from "../interfaces/ICommitLedger.sol";
 import {IJobMarket} from "../interfaces/IJobMarket.sol";
-import {Epochs} from "../libraries/Epochs.sol";
 import {Trees} from "../libraries/Trees.sol";
 import {Words} from "../libraries/Words.sol";
 
@@ -59,10 +59,15 @@ library Openings {
     /// @notice Checks every opening against its lane and marks the entries it covers.
     /// @param begin where `count` lanes begin
     /// @param hashes where the batch leaves of `entries` entries begin
-    function check(uint256 begin, uint256 count, uint256 hashes, uint256 entries, bytes calldata openings)
-        internal
-        pure
-    {
+    /// @param within epochs after the commit in which a batch must have been opened
+    function check(
+        uint256 begin,
+        uint256 count,
+        uint256 hashes,
+        uint256 entries,
+        bytes calldata openings,
+        uint256 within
+    ) internal pure {
         uint256 offset;
         while (offset < openings.length) {
             uint256 index = _load(openings, offset) >> 248;
@@ -71,7 +76,7 @@ library Openings {
             (uint256 pair, uint256 word) = (Words.get(lane, PAIR), Words.get(lane, WORD));
             uint256 delay = (word >> 216) & 0x0f;
             if (word >> 224 != uint32(pair) || delay == 0) revert IJobMarket.LaneNotOpen(nodeOf(pair), uint32(pair));
-            if (delay > Epochs.OPEN_WITHIN) {
+            if (delay > within) {
                 revert IJobMarket.RevealedTooLate(nodeOf(pair), uint32(pair), uint8(delay));
             }
             bytes32 root;
@@ -79,6 +84,28 @@ library Openings {
             if (uint216(bytes27(root)) != uint216(word)) revert IJobMarket.WrongOpening(nodeOf(pair), uint32(pair));
         }
         if (offset != openings.length) revert IJobMarket.MalformedCall("openings", offset);
+    }
+
+    /// @notice Reverts unless a node's opened batch of an epoch holds one leaf: one lane, one entry.
+    function requireHeld(
+        ICommitLedger ledger,
+        NodeId node,
+        uint256 commitEpoch,
+        bytes32 leaf,
+        bytes calldata opening,
+        uint256 within
+    ) internal view {
+        uint256 pair = uint256(NodeId.unwrap(node)) << 32 | commitEpoch;
+        uint256[] memory words = ledger.lanes(abi.encodePacked(uint64(pair)));
+        uint256 hashes = Words.room(1);
+        Words.set(hashes, 0, uint256(leaf));
+        uint256 lane = Words.room(LANE_WORDS);
+        Words.set(lane, PAIR, pair);
+        Words.set(lane, WORD, words[0]);
+        Words.set(lane, SHOWN, 0);
+        // The length, which is one, and not a literal: the compiler would make a second copy of `check` for that.
+        check(lane, words.length, hashes, words.length, opening, within);
+        if (Words.get(lane, SHOWN) == 0) revert IJobMarket.MalformedCall("opening", 0);
     }
 
     function nodeOf(uint256 pair) internal pure returns (NodeId) {

@@ -73,7 +73,7 @@ abstract contract Settling is JobBook {
         _readEntries(t, c, entries);
         t.laneCount = lanes.length >> 3;
         t.lanes = Openings.read(lanes, Asks.words(address(ledger), ICommitLedger.lanes.selector, lanes));
-        Openings.check(t.lanes, t.laneCount, t.hashes, t.count, openings);
+        Openings.check(t.lanes, t.laneCount, t.hashes, t.count, openings, Epochs.OPEN_WITHIN);
         _settleRows(t, c, entries);
         if (t.settled != 0) _record(t, c.epoch, payee);
         return t.settled;
@@ -154,7 +154,7 @@ abstract contract Settling is JobBook {
                 c.seedEpoch = start;
             }
             Words.set(draw, 0, c.seed);
-            Words.set(draw, 1, _drawWord(word, key, start));
+            Words.set(draw, 1, word.drawWord(key, start));
             row |= commitEpoch << 128;
         }
     }
@@ -353,15 +353,7 @@ abstract contract Settling is JobBook {
         return uint32(row >> 160);
     }
 
-    // --- shared with claims and reports ---------------------------------------------------------------------------
-
-    function _startOf(uint256 word, uint256 shard, uint256 attempt) internal pure returns (uint256) {
-        return Epochs.firstOf(word.postEpoch(), shard, word.pace()) + attempt * Epochs.stride(word.work());
-    }
-
-    function _drawWord(uint256 word, uint256 key, uint256 start) internal pure returns (uint256) {
-        return key << 160 | start << 128 | word.pool() << 112 | word.committee() << 104;
-    }
+    // --- shared with what happens to a settled shard --------------------------------------------------------------
 
     function _isSettled(JobId job, uint256 word, uint256 shard) internal view returns (bool) {
         return word.shards() > SHORT

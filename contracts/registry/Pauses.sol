@@ -20,6 +20,11 @@ library Pauses {
         return word & OPEN == OPEN;
     }
 
+    /// @notice Epoch in which the newest interval ends: 0 if there is none, `OPEN` while it is open.
+    function lastEnd(uint256 word) internal pure returns (uint256) {
+        return word & OPEN;
+    }
+
     /// @notice Opens an interval from `from`.
     /// @return next the new word
     /// @return lost whether an interval that draws may still read would fall out; then the word is unchanged

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {NodeId, PoolId} from "../interfaces/Types.sol";
+import {JobId, NodeId, PoolId} from "../interfaces/Types.sol";
+import {ICourt} from "../interfaces/ICourt.sol";
 import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
 import {Asks} from "../libraries/Asks.sol";
 import {Sortition} from "../libraries/Sortition.sol";
@@ -35,9 +36,13 @@ abstract contract SeatList is INodeRegistry, Clock {
     /// @dev Most seats of a node: its indices share one word.
     uint256 internal constant SEATS_LIMIT = 8;
 
+    /// @inheritdoc INodeRegistry
+    address public override court;
+
     mapping(PoolId pool => Pool) internal _pools;
-    /// @dev Two entries to a word, the even one on the left: `node32 | since32 | until32 | paused32`. The last says, when
-    /// not 0, that the node has been paused before and the draw must read its pauses: that saves a cold read a member.
+    /// @dev Two entries to a word, the even one on the left: `node32 | since32 | until32 | age31 | paused1`. The last says
+    /// that the node has been paused before and the draw must read its pauses: that saves a cold read a member. `age` is for
+    /// how many epochs before `since` the seat was held elsewhere in the list: `relocate` does not make it new to a court.
     mapping(PoolId pool => uint256[1 << 31]) private _seats;
     /// @dev Length checkpoints: `epoch % RING => lengthBefore32 | previousGrownAt32`, linked backwards from `grownAt`.
     mapping(PoolId pool => uint256[1 << 16]) private _growth;
@@ -76,22 +81,49 @@ abstract contract SeatList is INodeRegistry, Clock {
                         list := seats.slot
                     }
                 }
-                (uint256 low, uint256 high) = Sortition.draw(
-                    bytes32(seed),
-                    packed >> 192,
-                    (packed >> 160) & type(uint32).max,
-                    size,
-                    length,
-                    list,
-                    next >> 16,
-                    _seated,
-                    _serves
-                );
+                (uint256 low, uint256 high) = packed & 1 == 0
+                    ? Sortition.draw(
+                        bytes32(seed),
+                        packed >> 192,
+                        (packed >> 160) & type(uint32).max,
+                        size,
+                        length,
+                        list,
+                        next >> 16,
+                        0,
+                        0,
+                        _seated,
+                        _serves
+                    )
+                    : _drawJudges(seed, packed, length, list);
                 Words.set(begin, i, low);
                 Words.set(begin, i + 1, high);
             }
         }
         Asks.answerWith(slots);
+    }
+
+    /// @dev The draw of a case: the Court says who may not judge it.
+    function _drawJudges(uint256 seed, uint256 packed, uint256 length, uint256 list)
+        private
+        view
+        returns (uint256 low, uint256 high)
+    {
+        uint256 heldBefore;
+        (heldBefore, low, high) = ICourt(court).exclusions(JobId.wrap(uint64(packed >> 192)));
+        return Sortition.draw(
+            bytes32(seed),
+            packed >> 192,
+            (packed >> 160) & type(uint32).max,
+            (packed >> 104) & type(uint8).max,
+            length,
+            list,
+            heldBefore << 32 | ((packed >> 128) & type(uint32).max),
+            low,
+            high,
+            _mayJudge,
+            _serves
+        );
     }
 
     function _drawAt(uint256[] calldata draws, uint256 i) private pure returns (uint256 seed, uint256 packed) {
@@ -108,9 +140,26 @@ abstract contract SeatList is INodeRegistry, Clock {
     }
 
     /// @inheritdoc INodeRegistry
-    function seatAt(PoolId pool, uint32 index) external view returns (NodeId node, uint32 since, uint32 until) {
+    function seatAt(PoolId pool, uint32 index)
+        external
+        view
+        returns (NodeId node, uint32 since, uint32 until, uint32 heldSince)
+    {
         uint256 entry = _seat(pool, index);
-        return (NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32));
+        return (
+            NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32), uint32(_heldSince(entry))
+        );
+    }
+
+    /// @dev Node whose seat at `index` is valid in the epoch and was held before `heldBefore`, here or elsewhere in the list.
+    /// @param when `heldBefore << 32 | epoch`
+    function _mayJudge(uint256 list, uint256 when, uint256 index) private view returns (uint256 node) {
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(add(list, shr(1, index)))
+        }
+        uint256 entry = index & 1 == 0 ? word >> 128 : word & type(uint128).max;
+        return _heldSince(entry) < when >> 32 ? _seated(list, uint32(when), index) : 0;
     }
 
     /// @dev Node whose seat at `index` is valid in `epoch`, or 0, with bit 32 set if its pauses must be read. `list` is
@@ -125,8 +174,8 @@ abstract contract SeatList is INodeRegistry, Clock {
         }
     }
 
-    function _serves(uint256 node, uint256 epoch) private view returns (bool) {
-        return !Pauses.isPaused(_pauses[NodeId.wrap(uint32(node))], epoch);
+    function _serves(uint256 node, uint256 when) private view returns (bool) {
+        return !Pauses.isPaused(_pauses[NodeId.wrap(uint32(node))], uint32(when));
     }
 
     /// @dev Walks the checkpoints back from the newest change to the length as of the end of `epoch - 1`.
@@ -155,7 +204,7 @@ abstract contract SeatList is INodeRegistry, Clock {
             index = _pools[pool].length;
             _resize(pool, counting, index + 1);
         }
-        _beginSeat(pool, node, index, counting + 1);
+        _beginSeat(pool, node, index, counting + 1, counting + 1);
         _held[node] = _held[node] << 32 | (index + 1);
     }
 
@@ -182,9 +231,10 @@ abstract contract SeatList is INodeRegistry, Clock {
         // A whole search of stale positions stays dropped: holes behind them could never be reached otherwise.
         if (!found && _pools[pool].holeHead == head + SEARCH) return;
         if (!live || !found || to >= from) revert NothingToRelocate(pool);
-        NodeId node = NodeId.wrap(uint32(_seat(pool, from) >> 96));
+        uint256 entry = _seat(pool, from);
+        NodeId node = NodeId.wrap(uint32(entry >> 96));
         _endEntry(pool, node, from, counting + 1);
-        _beginSeat(pool, node, to, counting + 1);
+        _beginSeat(pool, node, to, counting + 1, _heldSince(entry));
         uint256 held = _held[node];
         for (uint256 shift; shift < 256; shift += 32) {
             if ((held >> shift) & OPEN == from + 1) held = held ^ ((from + 1) ^ (to + 1)) << shift;
@@ -215,10 +265,10 @@ abstract contract SeatList is INodeRegistry, Clock {
         _pools[pool].holeHead = head;
     }
 
-    function _beginSeat(PoolId pool, NodeId node, uint256 index, uint256 since) private {
-        uint256 paused = _pauses[node] == 0 ? 0 : 1;
-        _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32 | paused);
-        emit SeatTaken(pool, node, uint32(index), uint32(since));
+    function _beginSeat(PoolId pool, NodeId node, uint256 index, uint256 since, uint256 heldSince) private {
+        uint256 flags = (since - heldSince) << 1 | (_pauses[node] == 0 ? 0 : 1);
+        _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32 | uint32(flags));
+        emit SeatTaken(pool, node, uint32(index), uint32(since), uint32(heldSince));
     }
 
     /// @dev With a node's first pause: its seats say from now on that its pauses must be read.
@@ -254,7 +304,11 @@ abstract contract SeatList is INodeRegistry, Clock {
         return until != OPEN && until + RING < counting;
     }
 
-    /// @dev `node32 | since32 | until32 | paused32` in the low 128 bits.
+    function _heldSince(uint256 entry) private pure returns (uint256) {
+        return uint32(entry >> 64) - ((entry >> 1) & (OPEN >> 1));
+    }
+
+    /// @dev `node32 | since32 | until32 | age31 | paused1` in the low 128 bits.
     function _seat(PoolId pool, uint256 index) private view returns (uint256) {
         unchecked {
             uint256 word = _seats[pool][index >> 1];
