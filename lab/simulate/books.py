@@ -62,8 +62,9 @@ def case_terms(terms: JobTerms, shard_tasks: int, post_epoch: int, rules: Rules)
 class Books(Purses):
     """Every account. Node arrays are indexed by node id; other accounts have any name."""
 
-    def __init__(self, nodes: int, rules: Rules) -> None:
+    def __init__(self, nodes: int, rules: Rules, fee_recipient: Hashable = "protocol") -> None:
         super().__init__(nodes, rules)
+        self.fee_recipient = fee_recipient
         self.jobs: dict[int, Job] = {}
         self.cases: list[Case] = []
         self.owed: defaultdict[Hashable, int] = defaultdict(int)
@@ -118,7 +119,7 @@ class Books(Purses):
                 here = payees[rows & (slots == count)]
                 fee, protocol = self._fees(pay, int(count), stored.protocol_fee_bps)
                 self.credit(here, fee, False, self.tally.fees)
-                self.owe("protocol", protocol * len(here))
+                self.owe(self.fee_recipient, protocol * len(here))
                 stored.held -= (pay * int(count) + fee + protocol) * len(here)
 
     def settle_one(self, holder: Job | Case, tasks: int, nodes: Iterable[int], payee: Hashable) -> None:
@@ -132,17 +133,16 @@ class Books(Purses):
             self.credit_fee(payee, fee)
         else:
             self.owe(payee, fee)
-        self.owe("protocol", protocol)
+        self.owe(self.fee_recipient, protocol)
         holder.held -= pay * count + fee + protocol
 
     def _fees(self, pay: int, count: int, protocol_fee_bps: int) -> tuple[int, int]:
         return payout.settle_fee(pay, count, self.rules.settle_fee_bps), payout.share(pay * count, protocol_fee_bps)
 
-    def claim(self, job: int, tasks: int, node: int) -> None:
+    def claim(self, holder: Job | Case, tasks: int, node: int) -> None:
         """Pays a member that was not paid when its shard settled; at once."""
-        stored = self.jobs[job]
-        pay = stored.terms.task_price * tasks
-        stored.held -= pay
+        pay = holder.terms.task_price * tasks
+        holder.held -= pay
         self.credit_one(node, pay, False)
 
     # --- court --------------------------------------------------------------------------------------------------

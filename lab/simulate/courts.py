@@ -138,7 +138,7 @@ class Courts:
     def _claim(self, row: int, case: Case, verdict: int) -> None:
         drawn, codes, _ = self._settled(np.array([row]))
         for node in drawn[0][codes[0] == verdict].tolist():
-            self.world.books.claim(JOB, case.terms.tasks, node)
+            self.world.books.claim(self.world.books.jobs[JOB], case.terms.tasks, node)
 
     def _close(self, rows: Ints, epoch: int) -> None:  # noqa: ARG002
         for row in rows.tolist():

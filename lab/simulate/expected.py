@@ -32,6 +32,8 @@ Committee = tuple[tuple[int, int, int], ...]
 POLYNOMIALS: Any = np.polynomial  # untyped in some numpy releases
 SMALL_POOL = 799  # seats up to which 400 points integrate exactly
 LAGUERRE_POINTS = 80
+LEVEL = 0.999
+"""Of intervals. A report compares some forty counts: at 95 % two of them would lie outside by chance."""
 EXACT_CLASSES = 5_000  # compositions up to which kinds are told apart by seats too
 
 OTHER, CARTEL, HONEST, FLIPFLOP = range(4)
@@ -211,7 +213,7 @@ def _types(pool: Pool, size: int) -> tuple[list[tuple[int, int]], Types]:
 # --- intervals ----------------------------------------------------------------------------------------------
 
 
-def binomial_interval(n: int, p: float, level: float = 0.95) -> tuple[int, int]:
+def binomial_interval(n: int, p: float, level: float = LEVEL) -> tuple[int, int]:
     """Fewest and most of ``n`` that lie within the middle ``level`` of a binomial distribution."""
     if n <= 0 or p <= 0:
         return 0, 0

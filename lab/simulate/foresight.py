@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from lab.simulate.expected import Chances, Committee, Pool, Theory
+from lab.simulate.kinds import Kind
 
 
 class Foresight:
@@ -27,6 +28,7 @@ class Foresight:
         self._cases: defaultdict[int, defaultdict[tuple[int, Committee], float]] = defaultdict(
             lambda: defaultdict(float)
         )
+        self._courts: dict[tuple[frozenset[tuple[tuple[Kind, int], int]], Committee], tuple[float, float]] = {}
         self.counts: defaultdict[str, float] = defaultdict(float)
 
     def expect(self, epoch: int, shards: int) -> None:
@@ -58,10 +60,18 @@ class Foresight:
             self._shards[epoch + self._stride][attempt + 1] += failed
 
     def _case(self, epoch: int, attempt: int, committee: Committee, pending: float) -> None:
-        bad, _, fail = self._theory.court(self._at(epoch)[0], committee)
+        bad, fail = self._court(self._at(epoch)[0], committee)
         self.counts["wrong_verdicts"] += pending * bad
         self.counts["wrong_final"] += pending * bad
         if attempt + 1 == self._theory.attempts:
             self.counts["contested"] += pending * fail
         elif fail:
             self._cases[epoch + self._stride][attempt + 1, committee] += pending * fail
+
+    def _court(self, pool: Pool, committee: Committee) -> tuple[float, float]:
+        """Chances of a wrong verdict and of none in one attempt; a pool that stays is asked about once."""
+        key = (frozenset(pool.items()), committee)
+        if key not in self._courts:
+            bad, _, fail = self._theory.court(pool, committee)
+            self._courts[key] = (bad, fail)
+        return self._courts[key]

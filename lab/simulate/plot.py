@@ -33,7 +33,7 @@ def need_plots() -> Any:
 
 
 def draw_plot(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Writes a PNG of measured rates with 95 % intervals, the closed forms, and net per seat.
+    """Writes a PNG of measured rates with 99.9 % intervals, the closed forms, and net per seat.
 
     :param outcomes: runs of a cartel and honest nodes, one per share
     """

@@ -142,6 +142,24 @@ class Purses:
         self.stake[node] += amount
         self.staked += amount
 
+    def unbond(self, node: int, amount: int) -> None:
+        """Stake that begins to leave; it can still be slashed."""
+        self.stake[node] -= amount
+        self.unbonding[node] += amount
+
+    def unstake(self, node: int) -> None:
+        """Pays out all that was leaving."""
+        self.unstaked += self.unbonding[node]
+        self.unbonding[node] = 0
+
+    def collect_reward(self, account: Hashable) -> None:
+        """Pays out what an account earned by reporting."""
+        self.unstaked += self.rewards.pop(account, 0)
+
+    def was_punished(self, node: int, epoch: int, row: int) -> bool:
+        """Whether a lane paid for a row of the table of faults."""
+        return (node, epoch, row) in self._punished
+
     def punish(self, node: int, epoch: int, row: int, reporter: Hashable) -> int:
         """Slashes for the lane of a commit epoch, once per row of the table of faults. Returns the penalty."""
         if (node, epoch, row) in self._punished:

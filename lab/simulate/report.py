@@ -114,7 +114,7 @@ def _parties(outcome: Outcome) -> str:
 
 
 def _results(outcome: Outcome) -> str:
-    rows = [["of shards", "measured", "expected", "95 % of runs", ""]]
+    rows = [["of shards", "measured", "expected", "99.9 % of runs", ""]]
     for field in ("wrong_settled", "wrong_final", "contested", "expired"):
         c: Count = getattr(outcome, field)
         range_ = f"{c.low:,} to {c.high:,}"

@@ -47,7 +47,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Something counted, what was expected, and the middle 95 % of the binomial distribution around that."""
+    """Something counted, what was expected, and the middle 99.9 % of the binomial distribution around that."""
 
     measured: int
     expected: float
