@@ -1,7 +1,7 @@
 """``ape console`` opens with the recorded deployment of the connected chain:
 
-``market``, ``registry``, ``ledger``, ``token`` (the stake token), ``payment`` (its other name ``stablecoin``) and
-``authority``. The record is ``deployments/<chain-id>.json``, or in the folder that ``QUORATE_RECORD`` names.
+``market``, ``registry``, ``ledger``, ``court`` (where there is one), ``token`` (the stake token), ``payment`` (its other
+name ``stablecoin``) and ``authority``. The record is ``deployments/<chain-id>.json``, or in the folder that ``QUORATE_RECORD`` names.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _NAMES = {
     "market": "JobMarket",
     "registry": "NodeRegistry",
     "ledger": "CommitLedger",
+    "court": "Court",
     "token": "QuorateToken",
     "payment": "PaymentToken",
     "authority": "AccessManager",
@@ -57,6 +58,8 @@ def ape_init_extras(chain: Any) -> dict[str, Any]:
     bound: dict[str, Any] = {}
     for name, contract in _NAMES.items():
         entry = record["contracts"].get(contract)
+        if entry is None and contract == "Court":
+            continue  # deployed without one
         if entry is None:
             click.echo(f"quorate: {contract} is not deployed; run `ape run deploy` again, it resumes.")
             continue

@@ -20,7 +20,7 @@ from scripts._lib.readback import pool_terms, read_payment_token
 from scripts._lib.record import Entry, Pending, Record, Store
 from scripts._lib.roles import ROLES, holders, wanted_function_roles
 
-ORDER = ("AccessManager", "QuorateToken", "PaymentToken", "NodeRegistry", "CommitLedger", "JobMarket")
+ORDER = ("AccessManager", "QuorateToken", "PaymentToken", "NodeRegistry", "CommitLedger", "Court", "JobMarket")
 
 
 class Deployment:
@@ -53,7 +53,8 @@ class Deployment:
         if self.record.complete:
             return self.record
         for name in ORDER:
-            self._contract(name)
+            if name != "Court" or self.params.court:
+                self._contract(name)
         self._wire()
         self._pools()
         self._fee()
@@ -136,7 +137,7 @@ class Deployment:
             "registry": at.get("NodeRegistry"),
             "ledger": at.get("CommitLedger"),
             "paymentToken": at.get("PaymentToken"),
-            "court": ZERO,
+            "court": at.get("Court", ZERO),
         }
         return {**wired, **self.params.constructor.get(artifact_name, {})}
 
@@ -146,13 +147,14 @@ class Deployment:
         registry, at = self._at("NodeRegistry"), self.record.contracts
         if registry.read("ledger") != to_checksum_address(ZERO):
             return
+        court, told = (at["Court"].address, "to Court") if "Court" in at else (ZERO, "without a court")
         self._send(
-            "wired NodeRegistry to CommitLedger and JobMarket, without a court",
+            f"wired NodeRegistry to CommitLedger and JobMarket, {told}",
             registry,
             "wire",
             at["CommitLedger"].address,
             at["JobMarket"].address,
-            ZERO,
+            court,
         )
 
     def _pools(self) -> None:

@@ -25,7 +25,7 @@ from scripts._lib.roles import ROLES
 FOLDER = ROOT / "scripts" / "params"
 # Constructor arguments that the deployment itself knows.
 WIRED = frozenset({"authority", "admin", "stakeToken", "registry", "ledger", "paymentToken", "court"})
-OURS = ("QuorateToken", "TestStablecoin", "NodeRegistry", "CommitLedger", "JobMarket")
+OURS = ("QuorateToken", "TestStablecoin", "NodeRegistry", "CommitLedger", "Court", "JobMarket")
 _AMOUNT = re.compile(r"[0-9][0-9_]*(\.[0-9]+)?(e[0-9]{1,2})?")
 
 
@@ -57,10 +57,12 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """A whole parameter file, checked. ``constructor`` holds plain values by contract and argument."""
+    """A whole parameter file, checked. ``constructor`` holds plain values by contract and argument; without ``court``
+    no job can ever be appealed."""
 
     path: Path
     devnet: bool
+    court: bool
     constructor: dict[str, dict[str, Any]]
     payment: PaymentToken | None
     fee_bps: int
@@ -136,19 +138,24 @@ class _Reader:
     faults: list[str] = field(default_factory=list)
 
     def read(self, path: Path) -> Params:
-        devnet = self._take("network", {"devnet": "bool"}).get("devnet") is True
-        wanted = [name for name in OURS if devnet or name != "TestStablecoin"]
+        network = self._take("network", {"devnet": "bool"}, {"court": "bool"})
+        devnet, court = network.get("devnet") is True, network.get("court") is not False
+        there = {"TestStablecoin": devnet, "Court": court}
+        wanted = [name for name in OURS if there.get(name, True)]
         constructor = {name: self._constructor(name) for name in wanted}
         payment = None if devnet else self._payment()
         fee = self._take("fee", {"bps": "uint16", "recipient": "address"})
         roles, pools = self._roles(), self._pools()
         known = {"network", "fee", "roles", "pools", *wanted} | (set() if devnet else {"PaymentToken"})
         for name in self.table:
-            if name not in known:
+            if name == "Court" and not court:
+                self.faults.append("[Court] is there and network.court is false: drop one of them")
+            elif name not in known:
                 self._unknown("table", name, known)
         return Params(
             path=path,
             devnet=devnet,
+            court=court,
             constructor=constructor,
             payment=payment,
             fee_bps=fee.get("bps", 0),
@@ -159,7 +166,10 @@ class _Reader:
 
     def _constructor(self, name: str) -> dict[str, Any]:
         inputs = flat_inputs(self.interfaces[name].constructor())
-        return self._take(name, {p["name"]: type_of(p) for p in inputs if p["name"] not in WIRED})
+        found = self._take(name, {p["name"]: type_of(p) for p in inputs if p["name"] not in WIRED})
+        if name == "Court" and name not in self.table:
+            self.faults[-1] += '; without a court nothing can be appealed: then say "court = false" in [network]'
+        return found
 
     def _payment(self) -> PaymentToken | None:
         found = self._take("PaymentToken", {"address": "address", "symbol": "string", "decimals": "uint8"})
@@ -194,12 +204,13 @@ class _Reader:
             self.faults.append("there is no pool: add [pools.<name>]")
         return tuple(pools)
 
-    def _take(self, name: str, kinds: Mapping[str, str]) -> dict[str, Any]:
+    def _take(self, name: str, kinds: Mapping[str, str], optional: Mapping[str, str] | None = None) -> dict[str, Any]:
         table = self.table.get(name)
         if not isinstance(table, dict):
             self.faults.append(f"[{name}] is missing: it needs {', '.join(kinds)}")
             return {}
-        return self._values(name, table, kinds)
+        given = {key: kind for key, kind in (optional or {}).items() if key in table}
+        return self._values(name, table, {**kinds, **given})
 
     def _values(self, place: str, table: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
         values = {}

@@ -29,15 +29,17 @@ GETTERS = {
     "NodeRegistry": ("EPOCH_BLOCKS", "RING", "LEAD", "UNBONDING"),
     "CommitLedger": ("REVEAL_GRACE", "UNREVEALED_BPS", "MAX_LEAVES"),
     "JobMarket": ("SETTLE_GRACE", "REPORT_EPOCHS", "SETTLE_FEE_BPS", "ABSENT_BPS"),
+    "Court": ("JUDGES", "WRONG_BPS"),
 }
-LINKS: dict[str, dict[str, str | None]] = {
+# Who points at whom; a court that was not deployed is the zero address.
+LINKS: dict[str, dict[str, str]] = {
     "QuorateToken": {"authority": "AccessManager"},
     "NodeRegistry": {
         "authority": "AccessManager",
         "stakeToken": "QuorateToken",
         "ledger": "CommitLedger",
         "market": "JobMarket",
-        "court": None,
+        "court": "Court",
     },
     "CommitLedger": {"registry": "NodeRegistry"},
     "JobMarket": {
@@ -45,8 +47,9 @@ LINKS: dict[str, dict[str, str | None]] = {
         "registry": "NodeRegistry",
         "ledger": "CommitLedger",
         "paymentToken": "PaymentToken",
-        "court": None,
+        "court": "Court",
     },
+    "Court": {"registry": "NodeRegistry", "ledger": "CommitLedger", "market": "JobMarket"},
 }
 
 
@@ -118,6 +121,12 @@ def read_payment_token(chain: Chain, wanted: PaymentToken) -> None:
 def read_back(chain: Chain, contracts: Mapping[str, Deployed], record: Record, params: Params) -> Findings:
     """Reads every constant, link, role and term and compares."""
     found = Findings()
+    if params.court != ("Court" in contracts):
+        there, wanted = ("a court", "none") if "Court" in contracts else ("no court", "one")
+        found.faults.append(
+            f"this deployment has {there}, {params.path.name} wants {wanted}: it is fixed for this deployment; restore "
+            "the file, or add --fresh to deploy again"
+        )
     _constants(contracts, params, found)
     _links(contracts, found)
     _functions(contracts, found)
@@ -128,7 +137,9 @@ def read_back(chain: Chain, contracts: Mapping[str, Deployed], record: Record, p
 
 def _constants(contracts: Mapping[str, Deployed], params: Params, found: Findings) -> None:
     for contract, getters in GETTERS.items():
-        wanted = {_getter(name): value for name, value in params.constructor[contract].items()}
+        if contract not in contracts:
+            continue
+        wanted = {_getter(name): value for name, value in params.constructor.get(contract, {}).items()}
         for getter in getters:
             value = found.parameters[getter] = int(contracts[contract].read(getter))
             if wanted.get(getter, value) != value:
@@ -145,11 +156,13 @@ def _getter(argument: str) -> str:
 
 def _links(contracts: Mapping[str, Deployed], found: Findings) -> None:
     for contract, links in LINKS.items():
+        if contract not in contracts:
+            continue
         for getter, name in links.items():
-            wanted = contracts[name].address if name else to_checksum_address(ZERO)
+            wanted = contracts[name].address if name in contracts else to_checksum_address(ZERO)
             value = contracts[contract].read(getter)
             if value != wanted:
-                found.faults.append(f"{contract}.{getter} is {value}, expected {name or 'none'} {wanted}")
+                found.faults.append(f"{contract}.{getter} is {value}, expected {name} {wanted}")
 
 
 def _functions(contracts: Mapping[str, Deployed], found: Findings) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 
 HISTORY = 8191  # block hashes that EIP-2935 serves
 SEATS_LIMIT = 8
+MAX_COMMITTEE = 15
 MAX_FEE_BPS = 1_000
 
 # A default job: three attempts of one work epoch, seven epochs of appeal, one work epoch for its judges.
 ATTEMPTS, WORK, APPEAL, JUDGES_WORK = 3, 1, 7, 1
 
 
-def default_job_life(settle_grace: int, report_epochs: int) -> int:
-    """Epochs a default job lives from its first attempt."""
+def default_job_life(settle_grace: int, report_epochs: int, court: bool = True) -> int:
+    """Epochs a default job lives from its first attempt; where there is a court, its appeal and case included."""
     stride = WORK + 2
-    return ATTEMPTS * (stride + JUDGES_WORK + 2) + 2 * settle_grace + APPEAL + report_epochs
+    appeal = APPEAL if court else 0
+    return ATTEMPTS * (stride + JUDGES_WORK + 2) + 2 * settle_grace + appeal + report_epochs
 
 
 def relations(constructor: Mapping[str, Mapping[str, Any]], pools: Sequence[Any], fee_bps: int) -> list[str]:
@@ -48,7 +50,11 @@ def relations(constructor: Mapping[str, Mapping[str, Any]], pools: Sequence[Any]
     within("JobMarket.reportEpochs (at most ring / 4)", 1, ring // 4, market["reportEpochs"])
     within("JobMarket.settleFeeBps", 0, MAX_FEE_BPS, market["settleFeeBps"])
     within("JobMarket.absentBps", 1, MAX_FEE_BPS, market["absentBps"])
-    life = default_job_life(market["settleGrace"], market["reportEpochs"])
+    court = constructor.get("Court")
+    if court is not None:
+        within("Court.judges", 1, MAX_COMMITTEE, court["judges"])
+        within("Court.wrongBps", 1, 10_000, court["wrongBps"])
+    life = default_job_life(market["settleGrace"], market["reportEpochs"], court is not None)
     if life >= ring:
         faults.append(
             f"NodeRegistry.ring: a default job lives {life} epochs with settleGrace {market['settleGrace']} and "

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import support
 from click.testing import Result
-from support import DEPLOYER, HEIR, ape, deploy_here, rpc
+from support import DEPLOYER, HEIR, ape, deploy_here, provider_at, rpc
 
 from scripts._lib.readback import read_back
+from scripts._lib.session import Session
 
 STRANGER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"  # test account 2
 OPTIONS = ("--network", "ethereum:local:foundry")
@@ -161,6 +162,12 @@ def test_handover__to_the_wrong_account__is_refused(heir: str, message: str, own
     assert json.loads(admin(own, "roles", "show", "--json").output) == own.store.load().roles
 
 
+def test_admin__recorded_deployment__binds_the_court(deployed: Any, url: str, folder: Path) -> None:
+    session = Session(provider_at(url), folder)
+    court = session.contracts(session.record())["Court"]
+    assert (court.read("JUDGES"), court.read("WRONG_BPS")) == (5, 5_000)
+
+
 def test_admin__no_record__says_where_it_looked(url: str, tmp_path: Path) -> None:
     run = ape(url, "run", "admin", "pool", "show", *OPTIONS, "--record", tmp_path)
     assert run.code == 1
@@ -171,12 +178,23 @@ def test_admin__no_record__says_where_it_looked(url: str, tmp_path: Path) -> Non
 def test_console__recorded_deployment__binds_every_contract(deployed: Any, record: Any, url: str, folder: Path) -> None:
     code = (
         "print(market.SETTLE_GRACE(), registry.RING(), ledger.REVEAL_GRACE(), token.symbol(), payment.decimals(), "
-        "stablecoin.address == payment.address, authority.address)"
+        "stablecoin.address == payment.address, court.JUDGES(), court.market() == market.address, authority.address)"
     )
     run = ape(url, "console", *OPTIONS, "-c", code, QUORATE_RECORD=str(folder)).checked()
-    assert "quorate: chain 31337, market, registry, ledger, token, payment, authority, stablecoin bound" in run.out
+    assert (
+        "quorate: chain 31337, market, registry, ledger, court, token, payment, authority, stablecoin bound" in run.out
+    )
     authority = record["contracts"]["AccessManager"]["address"]
-    assert f"8 128 8 QRT 6 True {authority}" in run.out
+    assert f"8 128 8 QRT 6 True 5 True {authority}" in run.out
+
+
+def test_console__deployed_without_a_court__binds_the_rest(deployed: Any, own_folder: Path, url: str) -> None:
+    path = own_folder / "31337.json"
+    data = json.loads(path.read_text())
+    del data["contracts"]["Court"]
+    path.write_text(json.dumps(data))
+    run = ape(url, "console", *OPTIONS, "-c", "print(market.jobCount())", QUORATE_RECORD=str(own_folder)).checked()
+    assert "quorate: chain 31337, market, registry, ledger, token, payment, authority, stablecoin bound" in run.out
 
 
 def test_console__no_record__says_so_and_opens(url: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ first run        → contracts, wiring, pools, roles, record; read back equal
 second run       → nothing sent, the record's bytes the same, and it says so
 ├── parameters changed: fixed ones are faults, tunable ones notes
 ├── record of another chain, or of other code → refused with the next step; --fresh sets it aside
+without a court  → said, wired to none, and fixed for ever
 interrupted      → wherever an answer was lost, the next run ends with the same contracts, none deployed twice
 """
 
@@ -15,14 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ape import Contract
 from support import DEPLOYER, HEIR, Proxy, Run, ape, deploy_here, provider_at, rpc
 
+from ape_console_extras import ape_abi
 from scripts._lib.chain import Chain
 from scripts._lib.errors import ScriptError
 from scripts._lib.readback import check_code, read_back
 from scripts._lib.record import Store
 
-NAMES = ["AccessManager", "QuorateToken", "PaymentToken", "NodeRegistry", "CommitLedger", "JobMarket"]
+NAMES = ["AccessManager", "QuorateToken", "PaymentToken", "NodeRegistry", "CommitLedger", "Court", "JobMarket"]
+
+
+def ape_contracts(record: dict[str, Any]) -> dict[str, Any]:
+    """The recorded contracts as ape's console has them."""
+    return {
+        name: Contract(record["contracts"][name]["address"], abi=ape_abi(name))
+        for name in ("JobMarket", "NodeRegistry", "Court")
+    }
+
+
+def without_court(folder: Path, text: str) -> Path:
+    """The shipped file, edited to deploy no court."""
+    path = folder / "lacking.toml"
+    table = text[text.index("[Court]") : text.index("[fee]")]
+    path.write_text(text.replace(table, "").replace("# court = false", "court = false"))
+    return path
 
 
 def nonce(url: str) -> int:
@@ -63,12 +82,71 @@ def test_deploy__fresh_chain__constants_are_the_files(record: dict[str, Any]) ->
         "REPORT_EPOCHS": 4,
         "SETTLE_FEE_BPS": 100,
         "ABSENT_BPS": 10,
+        "JUDGES": 5,
+        "WRONG_BPS": 5000,
     }
 
 
 def test_deploy__fresh_chain__roles_are_the_deployers_and_nobody_elses(record: dict[str, Any]) -> None:
     roles = ("ADMIN", "POOLS", "FEES", "PAUSER", "MINTER")
     assert record["roles"] == {role: {DEPLOYER: 0} for role in roles}
+
+
+def test_deploy__fresh_chain__court_market_and_registry_name_each_other(record: dict[str, Any], deployed: Run) -> None:
+    found = {name: entry["address"] for name, entry in record["contracts"].items()}
+    assert "wired NodeRegistry to CommitLedger and JobMarket, to Court" in deployed.out
+    run = ape_contracts(record)
+    assert run["JobMarket"].court() == run["NodeRegistry"].court() == found["Court"]
+    assert run["Court"].market() == found["JobMarket"]
+    assert (run["Court"].registry(), run["Court"].ledger()) == (found["NodeRegistry"], found["CommitLedger"])
+
+
+def test_deploy__without_a_court__is_said_and_no_job_can_be_appealed(url: str, tmp_path: Path, local_toml: str) -> None:
+    path = without_court(tmp_path, local_toml)
+    said: list[str] = []
+    run = deploy_here(url, tmp_path, path, said)
+    assert any(line.endswith("wired NodeRegistry to CommitLedger and JobMarket, without a court") for line in said)
+    assert list(run.record.contracts) == [name for name in NAMES if name != "Court"]
+    contracts = run.contracts()
+    assert contracts["JobMarket"].read("court") == contracts["NodeRegistry"].read("court") == "0x" + "00" * 20
+    found = read_back(run.chain, contracts, run.record, run.params)
+    assert found.faults == []
+    assert "JUDGES" not in found.parameters
+    before = nonce(url)
+    assert deploy_here(url, tmp_path, path).actions == []
+    assert nonce(url) == before
+
+
+@pytest.mark.parametrize("deployed_with", [True, False])
+def test_read_back__court_wanted_or_not_wanted_later__is_a_fault(
+    deployed_with: bool, url: str, own_folder: Path, tmp_path: Path, local_toml: str
+) -> None:
+    lacking = without_court(tmp_path, local_toml)
+    if deployed_with:
+        run = deploy_here(url, own_folder, lacking)
+    else:
+        folder = tmp_path / "lacking"
+        run = deploy_here(url, folder, lacking)
+        run.record.complete = True
+        run.store.save(run.record)
+        run = deploy_here(url, folder)
+    faults = read_back(run.chain, run.contracts(), run.record, run.params).faults
+    has, wants = ("a court", "lacking.toml wants none") if deployed_with else ("no court", "local.toml wants one")
+    assert len(faults) == 1
+    assert faults[0].startswith(f"this deployment has {has}, {wants}: it is fixed for this deployment")
+
+
+def test_read_back__court_parameter_changed__is_a_fault(
+    url: str, own_folder: Path, local_toml: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "edited.toml"
+    path.write_text(local_toml.replace("judges = 5 ", "judges = 7 ").replace("wrongBps = 5000 ", "wrongBps = 1 "))
+    run = deploy_here(url, own_folder, path)
+    faults = read_back(run.chain, run.contracts(), run.record, run.params).faults
+    assert [fault.split(":")[0] for fault in faults] == [
+        "Court.JUDGES is 5, edited.toml says 7",
+        "Court.WRONG_BPS is 5000, edited.toml says 1",
+    ]
 
 
 # --- second run ------------------------------------------------------------------------------------------------------
@@ -215,7 +293,7 @@ class Lost:
         return answer if self.left > 0 else None
 
 
-@pytest.mark.parametrize("count", range(1, 10))
+@pytest.mark.parametrize("count", range(1, 11))
 def test_deploy__answer_lost_after_sending__resumes_and_deploys_nothing_twice(
     count: int, url: str, tmp_path: Path
 ) -> None:
@@ -225,18 +303,18 @@ def test_deploy__answer_lost_after_sending__resumes_and_deploys_nothing_twice(
     assert nonce(url) == before + count
     said: list[str] = []
     run = deploy_here(url, tmp_path, said=said)
-    assert nonce(url) == before + 9
+    assert nonce(url) == before + 10
     assert run.record.pending is None
     assert list(run.record.contracts) == NAMES
     assert read_back(run.chain, run.contracts(), run.record, run.params).faults == []
     found = [line for line in said if "found what an interrupted run deployed" in line]
-    assert len(found) == (1 if count <= 6 else 0)
+    assert len(found) == (1 if count <= 7 else 0)
 
 
 def test_deploy__signed_but_never_sent__sends_that_very_transaction(url: str, tmp_path: Path) -> None:
     run = deploy_here(url, tmp_path)
     store, record = run.store, run.record
-    assert len(record.contracts) == 6
+    assert len(record.contracts) == 7
     before = nonce(url)
 
     # As after a crash between writing the record and sending: a signed creation, not on its way.

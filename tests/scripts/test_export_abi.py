@@ -14,7 +14,7 @@ from support import ROOT
 
 from scripts.export_abi import cli
 
-NAMES = {"AccessManager", "CommitLedger", "JobMarket", "NodeRegistry", "QuorateToken", "TestStablecoin"}
+NAMES = {"AccessManager", "CommitLedger", "Court", "JobMarket", "NodeRegistry", "QuorateToken", "TestStablecoin"}
 
 
 def export(target: Path, *options: str) -> Result:
@@ -34,11 +34,11 @@ def test_export_abi__empty_folder__writes_every_contract_with_its_errors(exporte
         e for e in market if e.get("name") == "UnknownJob"
     ).items()
     assert "internalType" not in (exported / "JobMarket.json").read_text()
-    assert "6 ABI files are up to date" in export(exported, "--check").output
+    assert "7 ABI files are up to date" in export(exported, "--check").output
 
 
 def test_export_abi__again__writes_nothing(exported: Path) -> None:
-    assert "wrote 0, removed 0, kept 6 ABI files" in export(exported).output
+    assert "wrote 0, removed 0, kept 7 ABI files" in export(exported).output
 
 
 def test_export_abi__check_of_stale_file__fails_with_what_differs(exported: Path) -> None:
@@ -67,7 +67,7 @@ def test_export_abi__check_of_missing_and_superfluous_file__fails(exported: Path
     assert run.exit_code == 1
     assert "CommitLedger.json: + function commit(uint32, bytes27)" in run.output
     assert "Ledger.json: no such contract" in run.output
-    assert "wrote 1, removed 1, kept 5 ABI files" in export(exported).output
+    assert "wrote 1, removed 1, kept 6 ABI files" in export(exported).output
 
 
 def test_export_abi__files_of_this_repository__are_up_to_date() -> None:

@@ -33,6 +33,8 @@ def test_load__file_as_shipped__is_accepted(name: str, interfaces: Any) -> None:
     params = params_module.load(ROOT / "scripts" / "params" / f"{name}.toml", interfaces, DEPLOYER)
     assert params.constructor["NodeRegistry"] == {"epochBlocks": 10, "ring": 128, "lead": 4}
     assert params.constructor["QuorateToken"]["cap"] == 10**27
+    assert params.court is True
+    assert params.constructor["Court"] == {"judges": 5, "wrongBps": 5_000}
     assert params.constructor["QuorateToken"]["holder"] == DEPLOYER
     assert params.roles["PAUSER"].holders == (DEPLOYER,)
     assert [pool.name for pool in params.pools] == ["cpu"]
@@ -55,6 +57,26 @@ FAULTS = {
     ),
     "ring says its limit": (("ring = 128 ", "ring = 819 "), "with epochBlocks 10 the ring can be at most 818"),
     "ring under a job's life": (("ring = 128 ", "ring = 45 "), "a default job lives 45 epochs"),
+    "no judge": (("judges = 5 ", "judges = 0 "), "Court.judges: expected 1 to 15, found 0"),
+    "more judges than a committee": (("judges = 5 ", "judges = 16 "), "Court.judges: expected 1 to 15, found 16"),
+    "wrong costs nothing": (("wrongBps = 5000", "wrongBps = 0"), "Court.wrongBps: expected 1 to 10000, found 0"),
+    "wrong costs more than all": (
+        ("wrongBps = 5000", "wrongBps = 10001"),
+        "Court.wrongBps: expected 1 to 10000, found 10001",
+    ),
+    "court forgotten": (
+        ("[Court]\n", "[Courts]\n"),
+        "[Court] is missing: it needs judges, wrongBps; without a court nothing can be appealed: then say "
+        '"court = false" in [network]',
+    ),
+    "court and none": (
+        ("# court = false ", "court = false "),
+        "[Court] is there and network.court is false: drop one of them",
+    ),
+    "court neither true nor false": (
+        ("# court = false ", "court = 0 "),
+        "network.court: expected true or false, found 0",
+    ),
     "lead not under the epoch": (
         ("lead = 4 ", "lead = 10 "),
         "NodeRegistry.lead (less than epochBlocks): expected 1 to 9, found 10",
@@ -164,5 +186,19 @@ def test_amount__anything_else__comes_back_as_text(text: str) -> None:
     assert params_module.amount(text) == text
 
 
+def test_load__without_a_court__needs_no_room_for_appeals(local_toml: str, tmp_path: Path, interfaces: Any) -> None:
+    table = local_toml[local_toml.index("[Court]") : local_toml.index("[fee]")]
+    text = (
+        local_toml.replace(table, "").replace("# court = false", "court = false").replace("ring = 128 ", "ring = 39 ")
+    )
+    params = load(text, tmp_path, interfaces)
+    assert params.court is False
+    assert "Court" not in params.constructor
+    with pytest.raises(ScriptError) as caught:
+        load(text.replace("ring = 39 ", "ring = 38 "), tmp_path, interfaces)
+    assert "a default job lives 38 epochs" in caught.value.message
+
+
 def test_default_job_life__defaults__is_the_protocols_number() -> None:
     assert default_job_life(settle_grace=8, report_epochs=4) == 3 * (3 + 1 + 2) + 16 + 7 + 4
+    assert default_job_life(settle_grace=8, report_epochs=4, court=False) == 3 * (3 + 1 + 2) + 16 + 4
