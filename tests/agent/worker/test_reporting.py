@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from scene import ME, ROOT, committed, pool_of, posted, revealed, seeds, settled, world
+from scene import (
+    ME,
+    OTHER_ROOT,
+    ROOT,
+    appealed,
+    at,
+    committed,
+    judged,
+    pool_of,
+    posted,
+    resolved,
+    revealed,
+    seeds,
+    settled,
+    world,
+)
 
+from nodeagent.chain import events as ev
+from nodeagent.protocol.leaves import Leaf, leaves_root, pack_leaves
+from nodeagent.protocol.openings import ParsedEntry, opening_root, parse_claim_opening
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.trees import root_from_proof
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import DrawBook
-from nodeagent.worker.reporting import Unrevealed, absent, unrevealed
+from nodeagent.worker.reporting import Unrevealed, Wrong, absent, unrevealed, wrong
 from nodeagent.worker.world import World
 
 C = 10
@@ -45,3 +63,71 @@ def test_absent__lanes_not_read_or_window_over_or_oneself__none() -> None:
     assert absent(w, book, Epoch(112), 4) == [] and w.node == ME
     w.committed.clear()
     assert absent(w, book, Epoch(112), 4) == []
+
+
+def test_unrevealed_and_absent__reported_already__not_again() -> None:
+    w, book = scene(2)
+    committed(w, C, 1, 3)
+    w.apply([ev.UnrevealedReported(at(1200), NodeId(3), Epoch(C), "0x")])
+    assert unrevealed(w, Epoch(C + 9), 8) == []
+    w, book = scene(1, 2)
+    w.apply([ev.AbsentMarked(at(1126), NodeId(3), Epoch(C))])
+    assert absent(w, book, Epoch(112), 4) == []
+
+
+def test_absent__a_node_missed_two_epochs__the_older_first() -> None:
+    w, book = scene(1, 2)
+    w.apply([revealed(node, C + 3, {(1, 1): ROOT}) for node in (1, 2)])
+    committed(w, C + 3, 1, 2)
+    w.apply([settled(1155, SettledLeaf(JobId(1), Shard(1), 1, 3, ROOT))])
+    assert [(f.node, f.epoch) for f in absent(w, book, Epoch(115), 4)] == [(3, C), (3, C + 3)]
+
+
+# --- wrong ------------------------------------------------------------------------------------------------------------
+
+
+def judged_wrong(answers: dict[int, bytes], verdict: bytes | None, attempt: int = 0, late: bool = False) -> list[Wrong]:
+    """What may be reported of shard 2, settled in attempt 0, when nodes opened ``answers`` in an attempt."""
+    w = world([*pool_of(3), posted(1, appeal_epochs=6)])
+    commit = C + 3 * attempt
+    block = (commit + 7) * 10 if late else None
+    w.apply([revealed(node, commit, {(1, 2): root, (1, 3): ROOT}, block) for node, root in answers.items()])
+    w.apply([settled(1125, SettledLeaf(JobId(1), Shard(2), 0, 7, ROOT))])
+    w.apply(appealed(w, 1140))
+    if verdict is not None:
+        w.apply([judged(1175, verdict), resolved(1180, verdict, verdict != ROOT)])
+    return wrong(w, DrawBook(w, seeds(*range(9, 30))), w.cases[JobId(1), Shard(2)])
+
+
+def test_wrong__verdict__every_other_answer_of_others_with_its_slot() -> None:
+    found = judged_wrong({1: ROOT, 2: ROOT, 3: OTHER_ROOT}, OTHER_ROOT)
+    assert [(f.node, f.root, f.epoch, f.start) for f in found] == [(2, ROOT, C, C)], "its own lane is not its business"
+    w = world([*pool_of(3), posted(1)])
+    draw = DrawBook(w, seeds(C)).get(w.jobs[JobId(1)], Shard(2), 0)
+    assert draw is not None and draw.slots[found[0].slot] == 2
+
+
+def test_wrong__opening__proves_the_leaf_to_the_lane() -> None:
+    (one,) = judged_wrong({2: ROOT}, OTHER_ROOT)
+    leaves = pack_leaves([Leaf(JobId(1), Shard(2), ROOT), Leaf(JobId(1), Shard(3), ROOT)])
+    entry = ParsedEntry(JobId(1), Shard(2), 0, ROOT, (0,))
+    assert opening_root(parse_claim_opening(one.opening), [entry]) == leaves_root(leaves)[:27]
+
+
+def test_wrong__upheld__who_answered_otherwise() -> None:
+    assert [f.node for f in judged_wrong({2: ROOT, 3: OTHER_ROOT}, ROOT)] == [3]
+
+
+def test_wrong__opened_late_or_in_another_attempt__just_the_same() -> None:
+    assert [f.node for f in judged_wrong({2: ROOT}, OTHER_ROOT, late=True)] == [2]
+    (other,) = judged_wrong({2: ROOT}, OTHER_ROOT, attempt=2)
+    assert (other.attempt, other.epoch, other.start) == (2, C + 6, C + 6)
+
+
+def test_wrong__no_verdict_or_marked__none() -> None:
+    assert judged_wrong({2: ROOT}, None) == []
+    w = world([*pool_of(3), posted(1, appeal_epochs=6), revealed(2, C, {(1, 2): ROOT})])
+    w.apply([settled(1125, SettledLeaf(JobId(1), Shard(2), 0, 7, ROOT))])
+    w.apply([*appealed(w, 1140), judged(1175, OTHER_ROOT), resolved(1180, OTHER_ROOT, True)])
+    w.apply([ev.WrongMarked(at(1181), NodeId(2), Epoch(C))])
+    assert wrong(w, DrawBook(w, seeds(*range(9, 30))), w.cases[JobId(1), Shard(2)]) == []

@@ -1,0 +1,142 @@
+"""appeals
+
+outvoted       drawn in the settled attempt, opened another answer, window open    → what could be appealed
+               agreed, passed, not drawn, window over, not appealable              → nothing
+decide_appeal  taken by another; the own answer fell                               → rest
+               off; too many lost; bond over the limit, the allowance, the purse;
+               not worth it                                                        → wait, and nothing is computed
+               otherwise                                                           → check, then appeal
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from scene import ME, OTHER_ROOT, ROOT, appealed, committed, pool_of, posted, revealed, seeds, settled, world
+
+from nodeagent.protocol.settlement import SettledLeaf
+from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Step, decide_appeal, expected_return, outvoted
+from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.world import World
+
+C = 10
+SETTLED_AT = 112
+
+
+def scene(mine: bytes | None, *, appeal: int = 6, block: int | None = None, node: int = ME) -> tuple[World, DrawBook]:
+    """Shard 2 settled with what nodes 2 and 3 opened; node 1 opened ``mine``."""
+    w = world([*pool_of(3), posted(1, appeal_epochs=appeal)], node)
+    w.apply([revealed(n, C, {(1, 2): ROOT}) for n in (2, 3)])
+    w.apply([revealed(1, C, {(1, 2): mine} if mine else {}, block)])
+    w.apply([settled(SETTLED_AT * 10 + 5, SettledLeaf(JobId(1), Shard(2), 0, 6, ROOT))])
+    committed(w, C, 1, 2, 3)
+    return w, DrawBook(w, seeds(*range(9, 30)))
+
+
+def found(w: World, book: DrawBook, counting: int = SETTLED_AT) -> list[Outvoted]:
+    return outvoted(w, book, Epoch(counting))
+
+
+def test_outvoted__opened_another_answer__with_what_an_appeal_needs() -> None:
+    w, book = scene(OTHER_ROOT)
+    (one,) = found(w, book)
+    assert (one.key, one.own, one.until, one.pay) == ((1, 2), OTHER_ROOT, SETTLED_AT + 6, 24)
+    assert one.receipt.result_root == ROOT and one.receipt.paid_slots == 6
+    w.apply(appealed(w, 1140, by=2))
+    assert found(w, book) == [one], "that somebody appealed is for decide_appeal to know"
+
+
+@pytest.mark.parametrize("mine", [ROOT, None])
+def test_outvoted__agreed_or_passed__nothing(mine: bytes | None) -> None:
+    assert found(*scene(mine)) == []
+
+
+def test_outvoted__window__its_last_counting_epoch_is_in() -> None:
+    w, book = scene(OTHER_ROOT)
+    assert found(w, book, SETTLED_AT + 6) and not found(w, book, SETTLED_AT + 7)
+
+
+def test_outvoted__job_without_appeals__nothing() -> None:
+    assert found(*scene(OTHER_ROOT, appeal=0)) == []
+
+
+def test_outvoted__not_of_the_committee__nothing() -> None:
+    w, book = scene(OTHER_ROOT, node=4)
+    w.apply([revealed(4, C, {(1, 2): OTHER_ROOT})])
+    assert found(w, book) == []
+
+
+def test_outvoted__opened_too_late_to_be_paid__nothing_to_win() -> None:
+    w, book = scene(OTHER_ROOT, block=(C + 3) * 10 + 1)
+    (one,) = found(w, book)
+    assert one.pay == 0
+    facts = AppealFacts(one.own, one.pay, bond=121, allowance=10**9, balance=10**9)
+    assert decide_appeal(facts, Policy()).step is Step.WAIT
+
+
+# --- the decision -----------------------------------------------------------------------------------------------------
+
+GOOD = AppealFacts(own=OTHER_ROOT, pay=24, bond=121, allowance=121, balance=121, again=OTHER_ROOT)
+FRESH = replace(GOOD, again=None)
+
+
+def step(facts: AppealFacts, policy: Policy | None = None) -> Step:
+    return decide_appeal(facts, policy or Policy()).step
+
+
+def test_decide_appeal__all_is_well__checks_first_and_then_appeals() -> None:
+    assert step(FRESH) is Step.CHECK and step(GOOD) is Step.APPEAL
+
+
+def test_decide_appeal__own_answer_fell__never() -> None:
+    decision = decide_appeal(replace(GOOD, again=ROOT), Policy())
+    assert decision.step is Step.REST and "this machine was wrong" in decision.why
+    assert step(replace(GOOD, again=b"\x0c" * 32)) is Step.REST, "a third answer does not help either"
+
+
+def test_decide_appeal__taken__never() -> None:
+    assert step(replace(GOOD, taken=True)) is Step.REST
+
+
+@pytest.mark.parametrize(
+    ("facts", "policy", "words"),
+    [
+        ({}, Policy(auto=False), "off"),
+        ({"lost": 1}, Policy(), "appeal_max_lost is 1"),
+        ({}, Policy(max_bond=120), "over appeal_max_bond, 120"),
+        ({"allowance": 120}, Policy(), "lets the Court take 120"),
+        ({"balance": 120}, Policy(), "has 120"),
+        ({"pay": 6}, Policy(), "not worth"),
+        ({}, Policy(confidence=0.8), "not worth"),
+    ],
+)
+def test_decide_appeal__policy_or_purse_says_no__waits_without_computing(
+    facts: dict[str, int], policy: Policy, words: str
+) -> None:
+    for base in (GOOD, FRESH):
+        decision = decide_appeal(replace(base, **facts), policy)  # type: ignore[arg-type]
+        assert decision.step is Step.WAIT and words in decision.why
+
+
+def test_decide_appeal__limits_met_exactly__goes_on() -> None:
+    assert step(GOOD, Policy(max_bond=121)) is Step.APPEAL
+    assert step(replace(GOOD, lost=1), Policy(max_lost=2)) is Step.APPEAL
+
+
+def test_decide_appeal__any_facts__appeals_only_with_everything_in_order() -> None:
+    axes = product(
+        (None, OTHER_ROOT, ROOT), (False, True), (0, 1), (0, 121), (0, 121), (0, 24), (True, False), (0, 1, 121)
+    )
+    for again, taken, lost, allowance, balance, pay, auto, most in axes:
+        facts = AppealFacts(OTHER_ROOT, pay, 121, allowance, balance, again, taken, lost)
+        good = allowance == balance == 121 and not taken and not lost and pay == 24 and auto and most != 1
+        assert (step(facts, Policy(auto, most)) is Step.APPEAL) == (good and again == OTHER_ROOT)
+
+
+def test_expected_return__default_committee__worth_it_from_five_sixths_of_certainty_on() -> None:
+    pay, bond = 1_000, 5_050
+    assert expected_return(pay, bond, 0.83) < 0 < expected_return(pay, bond, 0.84)
+    assert expected_return(pay, bond, 1.0) == pay
