@@ -19,6 +19,7 @@ COMMANDS = {
     "pause": ("node_duty", "pause", "leave the draw from the next epoch on"),
     "resume": ("node_duty", "resume", "join the draw again"),
     "withdraw": ("node_duty", "withdraw", "send matured earnings to the operator"),
+    "appeals": ("node_appeals", "appeals", "cases it is accuser, judge or accused in; how far it may appeal"),
     "key": ("node_key", "key", "the node's hot key: show, rotate"),
 }
 

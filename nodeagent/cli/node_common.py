@@ -43,6 +43,19 @@ def key_options(command: F) -> F:
     )(command)
 
 
+def token_units(amount: str, decimals: int) -> int:
+    """An amount that a person typed, in whole tokens, in the token's smallest units. Raises click.UsageError."""
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        scaled = Decimal(amount) * 10**decimals
+    except InvalidOperation:
+        scaled = Decimal("nan")
+    if not scaled.is_finite() or scaled < 0 or scaled != int(scaled):
+        raise click.UsageError(f"{amount}: expected an amount with at most {decimals} decimals")
+    return int(scaled)
+
+
 @dataclass
 class Node:
     """One command's view of a node; everything is opened on first use."""

@@ -16,6 +16,7 @@ from nodeagent.cli.node_common import Node, home_option
 @click.option("--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="of the node key")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.option("--json-logs", is_flag=True, help="one JSON object a line")
+@click.option("--report", is_flag=True, help="watch every node for faults and report what is worth its gas")
 @click.option("--wait", "wait_s", type=float, default=60.0, help="seconds to wait for the chain at the start")
 @click.pass_context
 def run(
@@ -24,12 +25,22 @@ def run(
     password_file: Path | None,
     log_level: str,
     json_logs: bool,
+    report: bool,
     wait_s: float,
 ) -> None:
-    """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly."""
+    """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly.
+
+    With --report (or report_faults in the configuration) it also proves other nodes' absences and unopened lanes, for a
+    tenth of what they lose, wherever that is worth more than the gas: report_stake_price is what one stake token is
+    worth to you, in ether. Answers that a verdict made wrong are reported in any case when this node's operator
+    appealed, and with report_public for everybody.
+
+    Outvoted in a job that can be appealed, the agent computes the shard again and appeals if its answer stands, as far
+    as its operator allows: see nodeagent appeals --help.
+    """
     node = Node.of(ctx, own_home)
     start_logging(json_logs, log_level)
-    config = node.config
+    config = node.config.model_copy(update={"report_faults": True}) if report else node.config
     account = node.account(password_file)
     _wait_for_chain(node, wait_s)
     from nodeagent.worker.start import open_agent

@@ -239,8 +239,10 @@ class Agent:
                 self.hands.ledger.add_inferences(outcome.ran)
                 self.inferences += outcome.ran
             elif isinstance(outcome, Again):
-                if self.courtroom is not None:
-                    self.courtroom.computed((outcome.job, outcome.shard), outcome.root)
+                key = outcome.job, outcome.shard
+                if self.courtroom is not None and not self.courtroom.computed(key, outcome.root):
+                    words = "computed again, its answer is another one: check this machine and its runtime"
+                    self._complain("machine", f"job {outcome.job}, shard {outcome.shard}: {words}")
             else:
                 self.passes.add((outcome.job, outcome.shard), outcome.reason, outcome.final, block, outcome.deadline)
                 log.warning("shard_passed", job=outcome.job, shard=outcome.shard, reason=outcome.reason)

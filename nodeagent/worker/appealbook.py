@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS appeals(
   job INTEGER NOT NULL, shard INTEGER NOT NULL, own BLOB NOT NULL, again BLOB, state TEXT NOT NULL, why TEXT NOT NULL,
   PRIMARY KEY(job, shard));
 """
-OUTVOTED, SENT, WON, LOST, TAKEN = "outvoted", "sent", "won", "lost", "taken"
+STATES = OUTVOTED, SENT, WON, LOST, TAKEN = "outvoted", "sent", "won", "lost", "taken"
 
 
 @dataclass(frozen=True, slots=True)

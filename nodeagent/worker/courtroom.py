@@ -52,13 +52,15 @@ class Courtroom:
         found = [self._weigh(world, case) for case in appeals.outvoted(world, draws, counting)]
         return [recheck for recheck in found if recheck is not None]
 
-    def computed(self, key: ShardKey, root: bytes) -> None:
-        """Takes in what a second computation found."""
+    def computed(self, key: ShardKey, root: bytes) -> bool:
+        """Takes in what a second computation found. Whether the first answer stands."""
         known = self.book.get(key)
-        if known is not None:
-            stands = root == known.own
-            (log.info if stands else log.error)("computed_again", job=key[0], shard=key[1], stands=stands)
-            self.book.put(replace(known, again=root))
+        if known is None:
+            return True
+        stands = root == known.own
+        (log.info if stands else log.error)("computed_again", job=key[0], shard=key[1], stands=stands)
+        self.book.put(replace(known, again=root))
+        return stands
 
     # --- appeal -------------------------------------------------------------------------------------------------
 

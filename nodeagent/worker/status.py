@@ -9,6 +9,7 @@ from nodeagent.chain.errors import RpcUnreachable
 from nodeagent.config import Home, NodeConfig
 from nodeagent.keys import keystore_address
 from nodeagent.protocol.epochs import epoch_of
+from nodeagent.worker.appealbook import STATES
 from nodeagent.worker.start import open_chain, read_live, running_pid
 
 _LAST = """
@@ -44,7 +45,15 @@ def status(home: Home, config: NodeConfig) -> dict[str, Any]:
 
 
 def _records(home: Home) -> dict[str, Any]:
-    empty = {"inferences": 0, "committed": 0, "revealed": 0, "withdrawn": 0, "last_commit": None, "last_reveal": None}
+    empty: dict[str, Any] = {
+        "inferences": 0,
+        "committed": 0,
+        "revealed": 0,
+        "withdrawn": 0,
+        "last_commit": None,
+        "last_reveal": None,
+    }
+    empty |= {"slashed": 0, "forfeited": 0, "appeals": dict.fromkeys(STATES, 0)}
     if not home.database.exists():
         return empty
     connection = sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)
@@ -52,14 +61,15 @@ def _records(home: Home) -> dict[str, Any]:
         meta = dict(connection.execute("SELECT name, value FROM meta"))
         own = int(meta.get("node", 0)).to_bytes(32, "big")
         committed, revealed = connection.execute("SELECT COUNT(*), TOTAL(opened) FROM lanes").fetchone()
-        amounts = connection.execute(
-            "SELECT data FROM events WHERE kind = 'EarningsWithdrawn' AND substr(topics, 33, 32) = ?", (own,)
-        )
+        appeals = dict(connection.execute("SELECT state, COUNT(*) FROM appeals GROUP BY state"))
         return {
             "inferences": int(meta.get("inferences", 0)),
             "committed": committed,
             "revealed": int(revealed),
-            "withdrawn": sum(int.from_bytes(row[0][:32], "big") for row in amounts),
+            "withdrawn": _sum(connection, "EarningsWithdrawn", own),
+            "slashed": _sum(connection, "Slashed", own),
+            "forfeited": _sum(connection, "Forfeited", own),
+            "appeals": {state: appeals.get(state, 0) for state in STATES},
             "last_commit": _last(connection, ("commit", "turn")),
             "last_reveal": _last(connection, ("reveal", "turn")),
         }
@@ -67,6 +77,12 @@ def _records(home: Home) -> dict[str, Any]:
         return empty
     finally:
         connection.close()
+
+
+def _sum(connection: sqlite3.Connection, kind: str, own: bytes) -> int:
+    """The first amounts of one kind of event about this node, added up."""
+    query = "SELECT data FROM events WHERE kind = ? AND substr(topics, 33, 32) = ?"
+    return sum(int.from_bytes(row[0][:32], "big") for row in connection.execute(query, (kind, own)))
 
 
 def _last(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> dict[str, Any] | None:
