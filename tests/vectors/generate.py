@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import court_vectors
 import draw_vectors
 import story_vectors
 
@@ -96,9 +97,7 @@ def result_vectors() -> Vectors:
 
 
 def payout_vectors() -> Vectors:
-    """Escrows, fees and penalties with their rounding, and one node's buckets through credits, gaps and
-    take-backs.
-    """
+    """Escrows, fees and penalties with their rounding, and one node's buckets through credits and gaps."""
     rng = random.Random("Quorate payout vectors")
     costs = [(1, 1, 1, 1, 0, 0), (1, 1, 1, 1, 9999, 1), (3, 3, 12, 1000, 100, 0), (300, 3, 12, 1, 100, 250)]
     costs += [
@@ -221,6 +220,7 @@ FILES: dict[str, Callable[[], Vectors]] = {
     "results.json": result_vectors,
     "payout.json": payout_vectors,
     "epochs.json": epoch_vectors,
+    "court.json": court_vectors.build,
 }
 
 

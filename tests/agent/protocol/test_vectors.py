@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nodeagent.protocol import epochs, payout, trees
-from nodeagent.protocol.jobword import unpack_job_word
+from nodeagent.protocol.jobword import case_word, pack_job_word, unpack_job_word
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.lanes import unpack_lane
 from nodeagent.protocol.leaves import leaves_root, parse_leaves
@@ -195,6 +195,67 @@ def test_payout__every_case__matches() -> None:
     ):
         buckets, rolled = payout.credit(buckets, amount, Epoch(now), v["maturity"])
         assert (rolled, buckets.pack()) == (matured, int(word, 16))
+
+
+def test_court__every_case__matches() -> None:
+    v = load("court")
+    for i, text in enumerate(v["jobWord"]):
+        word, shard, judges = int(text, 16), Shard(v["shard"][i]), v["caseJudges"][i]
+        job = unpack_job_word(word)
+        case = unpack_job_word(case_word(word, shard, Epoch(v["caseEpoch"][i]), judges))
+        assert pack_job_word(case) == int(v["caseWord"][i], 16)
+        assert (case.is_case, case.tasks, case.shards, case.appeal_epochs) == (True, v["caseTasks"][i], 1, 0)
+        assert (case.committee, case.quorum) == (judges, v["caseQuorum"][i])
+        assert epochs.appeal_until(job, Epoch(v["settledAt"][i])) == v["appealUntil"][i]
+        assert epochs.last_epoch(case, Shard(0), v["settleGrace"]) == v["caseLast"][i]
+        assert epochs.attempt_start(case, Shard(0), case.max_attempts - 1) == v["caseStart"][i]
+        assert payout.bond(job, shard, judges, v["settleFeeBps"]) == int(v["caseBond"][i], 16)
+    assert len(v["jobWord"]) == 40
+    for now, settled, resolved, status in zip(
+        v["standingNow"], v["standingSettled"], v["standingResolved"], v["standing"], strict=True
+    ):
+        case = unpack_job_word(int(v["standingWord"], 16))
+        assert epochs.case_status(case, Epoch(now), v["settleGrace"], bool(settled), bool(resolved)) == status
+    assert set(v["standing"]) == {7, 8, 9}
+    for before, after in zip(v["laneBefore"], v["laneWrong"], strict=True):
+        assert int(before, 16) | 0x40 << 216 == int(after, 16)
+
+
+def test_court__money__matches() -> None:
+    v = load("court")
+    columns = [v[f"price{key}"] for key in ("Pay", "Paid", "SettleBps", "ProtocolBps")]
+    for *case, price in zip(*columns, v["price"], strict=True):
+        assert payout.shard_price(*case) == int(price, 16)
+    names = ("Amount", "AccuserDue", "RequesterDue", "Accuser", "Requester", "Burned")
+    for row in zip(*(v[f"pour{name}"] for name in names), strict=True):
+        numbers = [int(word, 16) for word in row]
+        assert payout.pour(*numbers[:3]) == payout.Poured(*numbers[3:])
+    for word, now, after, taken, matured in zip(
+        *(v[f"forfeit{name}"] for name in ("Word", "Epoch", "After", "Taken", "Matured")), strict=True
+    ):
+        found = payout.forfeit(payout.unpack_buckets(int(word, 16)), Epoch(now), v["maturity"])
+        assert (found[0].pack(), found[1], found[2]) == (int(after, 16), int(taken, 16), int(matured, 16))
+
+
+def test_court__every_draw_of_judges__matches() -> None:
+    v = load("court")
+    at = 0
+    for i, length in enumerate(v["tableLength"]):
+        table, size = v["table"][at : at + length], v["drawSize"][i]
+        at += length
+        barred = set(parse_slots([int(v["barredLow"][i], 16), int(v["barredHigh"][i], 16)], 15)) - {0}
+        seed, job = raw(v["drawSeed"][i]), JobId(v["drawJob"][i])
+        slots = draw(seed, job, Shard(0), size, length, table.__getitem__, barred)
+        assert list(slots) == v["slots"][15 * i : 15 * i + size]
+        assert parse_slots([int(w, 16) for w in v["slotWords"][2 * i : 2 * i + 2]], size) == slots
+        assert int(v["drawWords"][2 * i + 1], 16) & 1 == 1
+        first = sum(v["listSeats"][: v["drawList"][i]])
+        own = range(first, first + v["listSeats"][v["drawList"][i]])
+        young = {v["seatNode"][s] for s in own if v["seatHeldSince"][s] >= v["drawHeldBefore"][i]}
+        old = {v["seatNode"][s] for s in own if v["seatHeldSince"][s] < v["drawHeldBefore"][i]}
+        assert not (young - old | barred) & set(slots)
+    assert sum(not any(v["slots"][15 * i : 15 * i + 15]) for i in range(len(v["drawJob"]))) >= 4
+    assert sum(since != held for since, held in zip(v["seatSince"], v["seatHeldSince"], strict=True)) > 20
 
 
 def test_epochs__every_status__matches() -> None:
