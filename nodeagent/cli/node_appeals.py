@@ -25,7 +25,7 @@ def appeals(ctx: click.Context, own_home: Path | None, as_json: bool) -> None:
       nodeagent appeals allow 50          let bonds of up to 50 in all be taken
       nodeagent appeals allow 0           appeal no more
       nodeagent init --set appeal=off     the same by configuration; further settings: appeal_max_bond,
-                                          appeal_confidence, appeal_max_lost
+                                          appeal_confidence, appeal_stake_price, appeal_max_lost
 
     What a won appeal brings is owed to the operator; the agent collects it, and so does nodeagent withdraw.
     """

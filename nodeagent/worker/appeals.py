@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from nodeagent.chain import events as ev
 from nodeagent.chain.doors import Receipt
 from nodeagent.protocol.constants import COUNTED_DELAY
 from nodeagent.protocol.epochs import appeal_until
 from nodeagent.protocol.payout import member_pay
-from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.cases import ShardKey
 from nodeagent.worker.claims import receipt_of
 from nodeagent.worker.draws import DrawBook
@@ -25,7 +26,8 @@ from nodeagent.worker.world import World
 class Outvoted:
     """A settled shard to which this node, one of its committee, opened another answer.
 
-    ``until`` is the last epoch in which an appeal counts, ``pay`` what this node may claim once it is overturned.
+    ``until`` is the last epoch in which an appeal counts, ``pay`` what this node may claim once it is overturned;
+    ``paid`` are the members that were paid, ``unmarked`` those whose lane nobody proved wrong yet.
     """
 
     job: JobId
@@ -34,6 +36,8 @@ class Outvoted:
     until: Epoch
     pay: int
     receipt: Receipt
+    paid: tuple[NodeId, ...] = ()
+    unmarked: tuple[NodeId, ...] = ()
 
     @property
     def key(self) -> ShardKey:
@@ -54,7 +58,9 @@ def outvoted(world: World, book: DrawBook, counting: Epoch) -> list[Outvoted]:
         own = root_in(batch.leaves, job_id, shard) if batch is not None else None
         if batch is not None and own is not None and own != where.leaf.root:
             pay = member_pay(job.terms, shard) if batch.delay <= COUNTED_DELAY else 0
-            found.append(Outvoted(job_id, shard, own, until, pay, receipt_of(where)))
+            paid = tuple(node for slot, node in enumerate(draw.slots) if where.leaf.paid_slots >> slot & 1)
+            unmarked = tuple(node for node in paid if (ev.WrongMarked, node, draw.commit) not in world.punished)
+            found.append(Outvoted(job_id, shard, own, until, pay, receipt_of(where), paid, unmarked))
     return found
 
 
@@ -63,25 +69,30 @@ class Policy:
     """What the operator allows. ``confidence`` is the chance that an answer which stands will be the verdict.
 
     ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: appeals that may be lost before
-    no more are made.
+    no more are made; ``stake_price``: whole payment tokens that one whole stake token is worth.
     """
 
     auto: bool = True
     max_bond: int = 0
     confidence: float = 0.95
     max_lost: int = 1
+    stake_price: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class AppealFacts:
     """One ``Outvoted`` as the chain and the records have it. Amounts in payment-token units.
 
-    ``again`` is the root that the second computation found, None before it; ``taken`` whether the shard has a case;
-    ``lost`` counts own appeals that did not win.
+    ``immature`` is what the paid members would forfeit, ``reward`` the accuser's part of their stake, ``risk`` what
+    this node itself would lose if it was wrong, besides the bond. ``again`` is the root that the second computation
+    found, None before it; ``taken`` whether the shard has a case; ``lost`` counts own appeals that did not win.
     """
 
     own: bytes
     pay: int
+    immature: int
+    reward: int
+    risk: int
     bond: int
     allowance: int
     balance: int
@@ -105,12 +116,14 @@ class Decision:
     why: str
 
 
-def expected_return(pay: int, bond: int, confidence: float) -> float:
-    """Payment-token units that an appeal brings on average: the pay if it wins, less the bond if it does not.
+def expected_return(facts: AppealFacts, confidence: float) -> float:
+    """Payment-token units that an appeal brings on average.
 
-    Shares of what wrong members lose come on top and are not counted on.
+    Won, the bond has paid the judges and comes back as far as the wrong members' immature pay reaches, with the own pay
+    and a share of their stake. Lost, it is gone, and the own stake suffers.
     """
-    return confidence * pay - (1 - confidence) * bond
+    won = facts.pay + facts.reward + min(facts.immature, facts.bond) - facts.bond
+    return confidence * won - (1 - confidence) * (facts.bond + facts.risk)
 
 
 def decide_appeal(facts: AppealFacts, policy: Policy) -> Decision:
@@ -125,8 +138,9 @@ def decide_appeal(facts: AppealFacts, policy: Policy) -> Decision:
         return Decision(Step.WAIT, f"{facts.lost} appeals were lost, appeal_max_lost is {policy.max_lost}")
     if policy.max_bond and facts.bond > policy.max_bond:
         return Decision(Step.WAIT, f"the bond of {facts.bond} is over appeal_max_bond, {policy.max_bond}")
-    if expected_return(facts.pay, facts.bond, policy.confidence) <= 0:
-        return Decision(Step.WAIT, f"a pay of {facts.pay} is not worth risking a bond of {facts.bond}")
+    brings = expected_return(facts, policy.confidence)
+    if brings <= 0:
+        return Decision(Step.WAIT, f"not worth a bond of {facts.bond}: on average an appeal brings {brings:.0f}")
     if facts.allowance < facts.bond:
         return Decision(Step.WAIT, f"the operator lets the Court take {facts.allowance}, the bond is {facts.bond}")
     if facts.balance < facts.bond:

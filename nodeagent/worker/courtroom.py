@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from nodeagent.chain.court import CourtDoor
 from nodeagent.protocol.epochs import closable_from, counting_epoch
-from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.protocol.payout import penalty
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import appeals
 from nodeagent.worker.appealbook import OUTVOTED, SENT, Appeal, AppealBook, state_after
 from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Step
@@ -42,6 +43,8 @@ class Courtroom:
     policy: Policy
     stagger: int = 2
     serve: bool = True
+    _weighed: dict[ShardKey, Epoch] = field(default_factory=dict)
+    _scale: float | None = None  # payment-token units that a unit of stake is worth
 
     def tick(self, world: World, draws: DrawBook, block: int) -> list[Recheck]:
         """One round at the head ``block``; returns what has to be computed again first."""
@@ -49,12 +52,18 @@ class Courtroom:
         self._end(world, block)
         deployment = self.hands.deployment
         counting = counting_epoch(block + 1, deployment.epoch_blocks, deployment.lead)
-        found = [self._weigh(world, case) for case in appeals.outvoted(world, draws, counting)]
+        now = Epoch(block // deployment.epoch_blocks)
+        found = []
+        for outvoted in appeals.outvoted(world, draws, counting):
+            if self._weighed.get(outvoted.key) != now:  # once an epoch, and when something was computed
+                self._weighed[outvoted.key] = now
+                found.append(self._weigh(world, outvoted))
         return [recheck for recheck in found if recheck is not None]
 
     def computed(self, key: ShardKey, root: bytes) -> bool:
         """Takes in what a second computation found. Whether the first answer stands."""
         known = self.book.get(key)
+        self._weighed.pop(key, None)
         if known is None:
             return True
         stands = root == known.own
@@ -86,19 +95,32 @@ class Courtroom:
         return None
 
     def _facts(self, world: World, outvoted: Outvoted, known: Appeal) -> AppealFacts:
-        token = self.hands.doors.payment_token
+        token, market = self.hands.doors.payment_token, self.hands.doors.market
         taken = outvoted.key in world.cases
         if taken or not self.policy.auto:
-            return AppealFacts(outvoted.own, outvoted.pay, 0, 0, 0, known.again, taken)
+            return AppealFacts(outvoted.own, outvoted.pay, 0, 0, 0, 0, 0, 0, known.again, taken)
         return AppealFacts(
             own=outvoted.own,
             pay=outvoted.pay,
+            immature=sum(market.earnings_of(node)[1] for node in outvoted.paid),
+            reward=sum(self._loss(node)[1] for node in outvoted.unmarked),
+            risk=self._loss(world.node)[0],
             bond=self.court.bond_of(outvoted.job, outvoted.shard),
             allowance=token.allowance(world.operator, self.court.address),
             balance=token.balance_of(world.operator),
             again=known.again,
             lost=self.book.lost(),
         )
+
+    def _loss(self, node: NodeId) -> tuple[int, int]:
+        """What a node's fault costs it and brings its accuser, in payment-token units at the operator's price."""
+        doors = self.hands.doors
+        if self._scale is None:
+            stake, payment = doors.stake_token.describe()[1], doors.payment_token.describe()[1]
+            self._scale = float(self.policy.stake_price * 10.0 ** (payment - stake))
+        view = doors.registry.node_view(node)
+        amount, reward = penalty(view["stake"] + view["unbonding"], self.hands.deployment.parameters["WRONG_BPS"])
+        return int(amount * self._scale), int(reward * self._scale)
 
     def _appeal(self, outvoted: Outvoted, known: Appeal) -> None:
         """The decision is on disk before the call can leave; one that ended without effect is decided anew."""

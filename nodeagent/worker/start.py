@@ -101,7 +101,13 @@ def executor_limits(config: NodeConfig) -> ExecutorLimits:
 
 def appeal_policy(config: NodeConfig) -> Policy:
     """What the operator allows, from its configuration."""
-    return Policy(config.appeal == "auto", config.appeal_max_bond, config.appeal_confidence, config.appeal_max_lost)
+    return Policy(
+        auto=config.appeal == "auto",
+        max_bond=config.appeal_max_bond,
+        confidence=config.appeal_confidence,
+        max_lost=config.appeal_max_lost,
+        stake_price=config.appeal_stake_price,
+    )
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from scene import ME, OTHER_ROOT, ROOT, appealed, committed, pool_of, posted, revealed, seeds, settled, world
+from scene import ME, OTHER_ROOT, ROOT, appealed, at, committed, pool_of, posted, revealed, seeds, settled, world
 
+from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, Shard
 from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Step, decide_appeal, expected_return, outvoted
@@ -73,13 +74,22 @@ def test_outvoted__opened_too_late_to_be_paid__nothing_to_win() -> None:
     w, book = scene(OTHER_ROOT, block=(C + 3) * 10 + 1)
     (one,) = found(w, book)
     assert one.pay == 0
-    facts = AppealFacts(one.own, one.pay, bond=121, allowance=10**9, balance=10**9)
-    assert decide_appeal(facts, Policy()).step is Step.WAIT
+    assert decide_appeal(replace(FRESH, pay=one.pay, reward=73), Policy()).step is Step.WAIT
 
 
 # --- the decision -----------------------------------------------------------------------------------------------------
 
-GOOD = AppealFacts(own=OTHER_ROOT, pay=24, bond=121, allowance=121, balance=121, again=OTHER_ROOT)
+GOOD = AppealFacts(
+    own=OTHER_ROOT,
+    pay=24,
+    immature=48,
+    reward=100,
+    risk=500,
+    bond=121,
+    allowance=121,
+    balance=121,
+    again=OTHER_ROOT,
+)
 FRESH = replace(GOOD, again=None)
 
 
@@ -109,8 +119,10 @@ def test_decide_appeal__taken__never() -> None:
         ({}, Policy(max_bond=120), "over appeal_max_bond, 120"),
         ({"allowance": 120}, Policy(), "lets the Court take 120"),
         ({"balance": 120}, Policy(), "has 120"),
-        ({"pay": 6}, Policy(), "not worth"),
-        ({}, Policy(confidence=0.8), "not worth"),
+        ({"reward": 80}, Policy(), "not worth"),
+        ({"immature": 20}, Policy(), "not worth"),
+        ({"risk": 900}, Policy(), "not worth"),
+        ({}, Policy(confidence=0.9), "not worth"),
     ],
 )
 def test_decide_appeal__policy_or_purse_says_no__waits_without_computing(
@@ -128,15 +140,25 @@ def test_decide_appeal__limits_met_exactly__goes_on() -> None:
 
 def test_decide_appeal__any_facts__appeals_only_with_everything_in_order() -> None:
     axes = product(
-        (None, OTHER_ROOT, ROOT), (False, True), (0, 1), (0, 121), (0, 121), (0, 24), (True, False), (0, 1, 121)
+        (None, OTHER_ROOT, ROOT), (False, True), (0, 1), (0, 121), (0, 121), (0, 100), (True, False), (0, 1, 121)
     )
-    for again, taken, lost, allowance, balance, pay, auto, most in axes:
-        facts = AppealFacts(OTHER_ROOT, pay, 121, allowance, balance, again, taken, lost)
-        good = allowance == balance == 121 and not taken and not lost and pay == 24 and auto and most != 1
+    for again, taken, lost, allowance, balance, reward, auto, most in axes:
+        facts = AppealFacts(OTHER_ROOT, 24, 48, reward, 500, 121, allowance, balance, again, taken, lost)
+        good = allowance == balance == 121 and not taken and not lost and reward == 100 and auto and most != 1
         assert (step(facts, Policy(auto, most)) is Step.APPEAL) == (good and again == OTHER_ROOT)
 
 
-def test_expected_return__default_committee__worth_it_from_five_sixths_of_certainty_on() -> None:
-    pay, bond = 1_000, 5_050
-    assert expected_return(pay, bond, 0.83) < 0 < expected_return(pay, bond, 0.84)
-    assert expected_return(pay, bond, 1.0) == pay
+def test_expected_return__certain__what_the_waterfall_gives() -> None:
+    assert expected_return(GOOD, 1.0) == 24 + 100 + 48 - 121
+    assert expected_return(replace(GOOD, immature=10**6), 1.0) == 24 + 100, "never more than the bond comes back"
+    assert expected_return(GOOD, 0.0) == -(121 + 500)
+
+
+def test_outvoted__a_paid_member_was_proven_wrong_for_that_epoch__no_second_reward() -> None:
+    w, book = scene(OTHER_ROOT)
+    (one,) = found(w, book)
+    draw = book.get(w.jobs[JobId(1)], Shard(2), 0)
+    assert draw is not None and one.paid == one.unmarked == draw.slots[1:]
+    w.apply([ev.WrongMarked(at(1130), one.paid[0], Epoch(C))])
+    (one,) = found(w, book)
+    assert one.unmarked == one.paid[1:] and len(one.paid) == 2

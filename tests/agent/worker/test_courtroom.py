@@ -63,11 +63,22 @@ class Chain(FakeChain):
     def __init__(self) -> None:
         super().__init__()
         self.says = {"bondOf(uint64,uint32)": 121, "allowance(address,address)": 10**6, "balanceOf(address)": 10**6}
+        self.stake = 100 * 10**18
 
     def _eth_call(self, request: Any, block: str) -> Any:
         for signature, value in self.says.items():
             if request["data"].startswith("0x" + keccak(signature.encode())[:4].hex()):
                 return "0x" + encode(["uint256"], [value]).hex()
+        if request["data"].startswith("0x" + keccak(b"earningsOf(uint32)")[:4].hex()):
+            return "0x" + encode(["uint256", "uint256"], [0, 24]).hex()
+        if request["data"].startswith("0x" + keccak(b"symbol()")[:4].hex()):
+            return "0x" + encode(["string"], ["TOK"]).hex()
+        if request["data"].startswith("0x" + keccak(b"decimals()")[:4].hex()):
+            return "0x" + encode(["uint8"], [18]).hex()
+        if request["data"].startswith("0x" + keccak(b"nodeView(uint32)")[:4].hex()):
+            kind = "(address,address,uint16,uint96,uint96,uint32,uint32[],uint64[4],bool)"
+            view = (COURT, COURT, 1, self.stake, 0, 0, [0], [0] * 4, False)
+            return "0x" + encode([kind], [view]).hex()
         return super()._eth_call(request, block)
 
     def sent(self) -> list[str]:
@@ -79,7 +90,7 @@ class Chain(FakeChain):
 def room(chain: Chain, home: Path, policy: Policy | None = None, serve: bool = True) -> Courtroom:
     """As after a start: everything read from the home."""
     names = ("registry", "ledger", "market", "stake_token", "payment_token")
-    numbers = {"EPOCH_BLOCKS": EB, "LEAD": 4, "SETTLE_GRACE": 8, "REPORT_EPOCHS": 4}
+    numbers = {"EPOCH_BLOCKS": EB, "LEAD": 4, "SETTLE_GRACE": 8, "REPORT_EPOCHS": 4, "WRONG_BPS": 5_000}
     addresses = dict.fromkeys(names, "0x" + "33" * 20)
     deployment = Deployment(31337, "local", 0, parameters=numbers, court=COURT, **addresses)  # type: ignore[arg-type]
     ledger = Ledger(home / "agent.db")
@@ -162,7 +173,17 @@ def test_tick__no_allowance_yet__waits_and_goes_on_when_there_is_one(tmp_path: P
     found = r.book.get(KEY)
     assert found is not None and found.state == OUTVOTED and "lets the Court take 0" in found.why
     chain.says["allowance(address,address)"] = 121
-    assert tick(r, w, book) == [Recheck(*KEY, 1185)]
+    assert tick(r, w, book, NOW + 1) == [], "looked at once an epoch"
+    assert tick(r, w, book, NOW + EB) == [Recheck(*KEY, 1185)]
+
+
+def test_tick__wrong_members_have_nothing_to_lose__not_worth_it(tmp_path: Path) -> None:
+    chain, (w, book) = Chain(), scene()
+    chain.stake = 0
+    r = room(chain, tmp_path)
+    assert tick(r, w, book) == []
+    found = r.book.get(KEY)
+    assert found is not None and found.why == "not worth a bond of 121: on average an appeal brings -53"
 
 
 def test_tick__agreed__nothing_is_written(tmp_path: Path) -> None:
