@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -128,11 +129,10 @@ def run_sweep(options: Options, shares: Sequence[float], processes: int = PROCES
 @contextmanager
 def _bar(length: int, label: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr, where that is a terminal."""
-    stream = click.get_text_stream("stderr")
-    if not stream.isatty():
+    if not sys.stderr.isatty():
         click.echo(f"{label}: {length:,}", err=True)
         yield lambda steps: None  # noqa: ARG005
         return
     bar: Any
-    with click.progressbar(length=length, label=label, file=stream) as bar:
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
         yield bar.update

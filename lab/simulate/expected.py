@@ -34,7 +34,8 @@ SMALL_POOL = 799  # seats up to which 400 points integrate exactly
 LAGUERRE_POINTS = 80
 LEVEL = 0.999
 """Of intervals. A report compares some forty counts: at 95 % two of them would lie outside by chance."""
-EXACT_CLASSES = 5_000  # compositions up to which kinds are told apart by seats too
+EXACT_CLASSES = 1_000  # compositions, and
+EXACT_SEATS = 200  # seats, up to which kinds are told apart by seats too
 
 OTHER, CARTEL, HONEST, FLIPFLOP = range(4)
 CAMPS = {Kind.CARTEL: CARTEL, Kind.HONEST: HONEST, Kind.FLIPFLOP: FLIPFLOP}
@@ -201,7 +202,7 @@ def _types(pool: Pool, size: int) -> tuple[list[tuple[int, int]], Types]:
     for (kind, seats), count in pool.items():
         if count and seats:
             fine[_camp(kind), seats] = fine.get((_camp(kind), seats), 0) + count
-    small = sum(seats * count for (_, seats), count in fine.items()) <= SMALL_POOL
+    small = sum(seats * count for (_, seats), count in fine.items()) <= EXACT_SEATS
     if small and math.comb(len(fine) + size - 1, size) <= EXACT_CLASSES:
         return list(fine), [{seats: count} for (_, seats), count in fine.items()]
     merged: Types = [{} for _ in range(4)]
