@@ -12,7 +12,8 @@ import {Scenes} from "./support/Scenes.sol";
 // │   ├── loses absentBps, rounded up, a tenth to the reporter, the rest burned, and is paused
 // │   ├── also when its lane carries an older epoch that was opened
 // │   ├── from settlement on, long after, as long as the seed and the lane are there
-// │   └── can resume itself, and is drawn again
+// │   ├── can resume itself, and is drawn again
+// │   └── reports held back pause it once, not after every resume
 // ├── refused
 // │   ├── a shard that is not settled; a receipt that is not the settled one
 // │   ├── a slot beyond the committee, a void slot
@@ -95,6 +96,35 @@ contract AbsentTest is Scenes {
         (JobId next,,) = _settledJob(_spec());
         _slotOf(_id(next), 0, 0, ghost); // reverts if it was not drawn
         assertEq(_matured(ghost), 12_000, "earns again");
+    }
+
+    function test_reportAbsent__fiveHeldBack__pauseOnlyOnce() public {
+        vm.prank(operator);
+        registry.addStake(ghost, 100 ether); // so that no penalty pauses by itself
+        JobId[] memory jobs = new JobId[](5);
+        IJobMarket.Receipt[] memory receipts = new IJobMarket.Receipt[](5);
+        uint8[] memory slots = new uint8[](5);
+        for (uint256 i; i < 5; ++i) {
+            if (i != 0) {
+                _rollTo(_counting() + 1);
+                _absence();
+            }
+            (jobs[i], receipts[i], slots[i]) = (job, receipt, slot);
+        }
+        uint256 stake = registry.nodeView(ghost).stake;
+        for (uint256 i; i < 5; ++i) {
+            market.reportAbsent(jobs[i], 0, receipts[i], slots[i]);
+            assertLt(registry.nodeView(ghost).stake, stake, "each costs");
+            stake = registry.nodeView(ghost).stake;
+            assertEq(registry.nodeView(ghost).paused, i == 0, "only the first pauses: it has come back since");
+            if (i != 0) continue;
+            vm.prank(operator);
+            registry.resumeNode(ghost);
+        }
+        _rollTo(_counting() + 1);
+        _absence();
+        _report();
+        assertTrue(registry.nodeView(ghost).paused, "an absence after it came back does");
     }
 
     function test_reportAbsent__olderOpenLane__isAbsent() public {

@@ -27,7 +27,12 @@ contract ClaimTest is Scenes {
 
     /// @dev A court, so that jobs may ask for appeals; those that do not are the same without.
     function _courtOf() internal override returns (address) {
-        return _actor("court");
+        return _newCourt();
+    }
+
+    /// @dev One judge, so that few nodes are enough to post what can be appealed.
+    function _judges() internal pure override returns (uint8) {
+        return 1;
     }
 
     function setUp() public override {
@@ -40,7 +45,7 @@ contract ClaimTest is Scenes {
         internal
         returns (JobId job, Answer memory answer, IJobMarket.Receipt memory receipt)
     {
-        job = _post(spec);
+        job = _postAmongFew(spec);
         answer = _answer(job, 0, 0);
         _play(answer);
         _rollTo(_epoch() + 1, 2);

@@ -25,7 +25,12 @@ contract CloseTest is Scenes {
 
     /// @dev A court, so that jobs may ask for appeals; those that do not are the same without.
     function _courtOf() internal override returns (address) {
-        return _actor("court");
+        return _newCourt();
+    }
+
+    /// @dev One judge, so that few nodes are enough to post what can be appealed.
+    function _judges() internal pure override returns (uint8) {
+        return 1;
     }
 
     function setUp() public override {
@@ -161,7 +166,7 @@ contract CloseTest is Scenes {
     function test_close__appealEpochs__waitsForACase() public {
         IJobMarket.JobSpec memory spec = _spec();
         spec.appealEpochs = 7;
-        JobId job = _post(spec);
+        JobId job = _postAmongFew(spec);
         uint256 last = _lastOf(_id(job), 0);
         uint256 from = last + 7 + (3 * 3 + 8) + 4 + 1;
         assertEq(market.jobView(job).closableFrom, from, "window, case, claims");

@@ -114,10 +114,10 @@ contract ConstructorsTest is Scenes {
     }
 
     function test_constructor__shortestJobAgainstRing__mustFit() public {
-        // One attempt of one epoch: 1 * (3 + 1 + 2) + 2 * grace + report, plus one, within the ring.
+        // One attempt of one epoch with its case: 1 * (3 + 1 + 2) + 2 * grace + 1 to appeal + report, plus one.
         NodeRegistry small = _registry(10, 16, 4);
-        _expectBad("RING", 6 + 8 + 2 + 1, type(uint32).max, 16);
-        _deploy(small, JobMarket.Params(4, 2, 100, 10));
-        assertEq(_deploy(small, JobMarket.Params(4, 1, 100, 10)).RING(), 16, "exactly");
+        _expectBad("RING", 6 + 6 + 1 + 3 + 1, type(uint32).max, 16);
+        _deploy(small, JobMarket.Params(3, 3, 100, 10));
+        assertEq(_deploy(small, JobMarket.Params(3, 2, 100, 10)).RING(), 16, "exactly");
     }
 }

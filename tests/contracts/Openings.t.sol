@@ -61,7 +61,7 @@ contract OpeningsTest is Assertions {
         Words.set(lane, Openings.WORD, word);
         Words.set(lane, Openings.SHOWN, 0);
         Words.set(lane, Openings.PURSE, 0x3333);
-        Openings.check(lane, 1, Words.begin(hashes), hashes.length, openings);
+        Openings.check(lane, 1, Words.begin(hashes), hashes.length, openings, 2);
         assert(Words.get(before, 0) == 0x1111 && Words.get(behind, 0) == 0x2222);
         assert(Words.get(lane, Openings.PAIR) == PAIR && Words.get(lane, Openings.WORD) == word);
         assert(Words.get(lane, Openings.PURSE) == 0x3333);

@@ -132,7 +132,7 @@ contract PauseTest is Base {
 
     function test_resumeNode__stakeBelowRequirement__revertsUntilAdded() public {
         vm.prank(registry.market());
-        uint96 lost = registry.slash(node, 1, stranger, false);
+        uint96 lost = registry.slash(node, 1, stranger, 0);
         uint256 required = 2 * uint256(shape.seatStake);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.StakeBelowRequirement.selector, required, required - lost));
         _resume();
@@ -144,7 +144,7 @@ contract PauseTest is Base {
 
     function test_resumeNode__stakeBelowRequirement__fewerSeatsHelpToo() public {
         vm.startPrank(registry.market());
-        registry.slash(node, 4_000, stranger, false);
+        registry.slash(node, 4_000, stranger, 0);
         vm.stopPrank();
         vm.prank(operator);
         registry.leaveSeats(node, 1);
@@ -298,7 +298,7 @@ contract PauseTest is Base {
         ledger.reportUnrevealed(second, START + 1);
         registry.collectReward(address(this));
         vm.prank(registry.market());
-        registry.slash(node, 10, stranger, true);
+        registry.slash(node, 10, stranger, uint32(_epoch()));
         registry.collectReward(stranger);
 
         vm.startPrank(operator);

@@ -210,7 +210,7 @@ contract PostTest is Scenes {
         (spec.units, spec.unitPrice) = (1 << 24, type(uint64).max);
         uint256 price = (1 << 24) * uint256(type(uint64).max);
         assertLe(price, type(uint88).max, "the edge itself");
-        _refused(spec, abi.encodeWithSelector(IJobMarket.ShardPayTooHigh.selector, 1e18, price));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.ShardPayTooHigh.selector, 1e18, price));
         (spec.units, spec.unitPrice) = ((1 << 24) + 1, type(uint64).max);
         _outOfRange(spec, "taskPrice", 1, type(uint88).max, uint256(spec.units) * spec.unitPrice);
     }
@@ -232,9 +232,10 @@ contract PostTest is Scenes {
 
     function test_post__lifeAtTheRing__lastFits() public {
         // Appeals, which a market with a court takes, fill the last epochs one by one.
-        market = new JobMarket(address(authority), registry, ledger, address(payToken), _actor("court"), _params());
+        market = new JobMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
         vm.prank(requester);
         payToken.approve(address(market), type(uint256).max);
+        _registerMany(5, 1); // judges
         IJobMarket.JobSpec memory spec = _spec();
         // 4 * (2 * 8 + 4) + 2 * 8 + appeal + 4 = 100 + appeal, under 128.
         (spec.work, spec.maxAttempts, spec.appealEpochs) = (8, 4, 28);
@@ -249,16 +250,35 @@ contract PostTest is Scenes {
     function test_post__committeeLargerThanActiveNodes__reverts() public {
         IJobMarket.JobSpec memory spec = _spec();
         (spec.committee, spec.quorum) = (4, 3);
-        _refused(spec, abi.encodeWithSelector(IJobMarket.TooFewNodes.selector, 4, 3));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 4, 3));
         vm.prank(operator);
         registry.takeSeats(_node(1), 2); // more seats are not more nodes
-        _refused(spec, abi.encodeWithSelector(IJobMarket.TooFewNodes.selector, 4, 3));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 4, 3));
         vm.prank(operator);
         registry.pauseNode(_node(1));
         (spec.committee, spec.quorum) = (3, 2);
-        _refused(spec, abi.encodeWithSelector(IJobMarket.TooFewNodes.selector, 3, 2));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 3, 2));
         vm.prank(operator);
         registry.resumeNode(_node(1));
+        _post(spec);
+    }
+
+    function test_post__appealsWithoutJudges__saysHowManyNodesAreMissing() public {
+        market = new JobMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
+        vm.prank(requester);
+        payToken.approve(address(market), type(uint256).max);
+        IJobMarket.JobSpec memory spec = _spec();
+        spec.appealEpochs = 7;
+        for (uint256 nodes = 3; nodes < 8; ++nodes) {
+            _refused(spec, abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 3 + 5, nodes));
+            _register(rival, 1);
+        }
+        _post(spec);
+        (spec.committee, spec.quorum) = (4, 3);
+        vm.prank(requester);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 4 + 5, 8));
+        market.post(spec);
+        spec.appealEpochs = 0;
         _post(spec);
     }
 
@@ -268,7 +288,7 @@ contract PostTest is Scenes {
         vm.prank(owner);
         registry.tunePool(pool, terms);
         IJobMarket.JobSpec memory spec = _spec();
-        _refused(spec, abi.encodeWithSelector(IJobMarket.PriceUnderFloor.selector, 1_001, 1_000));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.PriceUnderFloor.selector, 1_001, 1_000));
         spec.unitPrice = 1_001;
         _post(spec);
     }
@@ -280,7 +300,7 @@ contract PostTest is Scenes {
         registry.tunePool(pool, terms);
         IJobMarket.JobSpec memory spec = _spec();
         (spec.tasks, spec.shardSize) = (12, 6);
-        _refused(spec, abi.encodeWithSelector(IJobMarket.ShardPayTooHigh.selector, 60_000, 72_000));
+        _refused(spec, abi.encodeWithSelector(INodeRegistry.ShardPayTooHigh.selector, 60_000, 72_000));
         spec.shardSize = 5; // exactly the most
         _post(spec);
         (spec.tasks, spec.shardSize) = (5, 1_000); // a shard is never larger than the job
@@ -295,7 +315,7 @@ contract PostTest is Scenes {
         terms.open = false;
         vm.prank(owner);
         registry.tunePool(pool, terms);
-        _refused(_spec(), abi.encodeWithSelector(IJobMarket.PoolNotOpen.selector, pool));
+        _refused(_spec(), abi.encodeWithSelector(INodeRegistry.PoolNotOpen.selector, pool));
     }
 
     function test_post__paused__reverts() public {

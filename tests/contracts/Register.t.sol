@@ -33,7 +33,7 @@ import {Base} from "./support/Base.sol";
 contract RegisterTest is Base {
     event NodeRegistered(NodeId indexed node, address indexed operator, PoolId indexed pool, address key);
     event NodeAnnounced(NodeId indexed node, string endpoint, bytes32 metadata);
-    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
+    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since, uint32 heldSince);
     event StakeAdded(NodeId indexed node, uint96 amount);
 
     uint256 internal constant SECRET = 0xC0FFEE;
@@ -68,9 +68,9 @@ contract RegisterTest is Base {
         vm.expectEmit(address(registry));
         emit NodeAnnounced(_node(1), "http://a.example", "meta");
         vm.expectEmit(address(registry));
-        emit SeatTaken(pool, _node(1), 0, START + 1);
+        emit SeatTaken(pool, _node(1), 0, START + 1, START + 1);
         vm.expectEmit(address(registry));
-        emit SeatTaken(pool, _node(1), 1, START + 1);
+        emit SeatTaken(pool, _node(1), 1, START + 1, START + 1);
         vm.expectEmit(address(registry));
         emit StakeAdded(_node(1), 2 * shape.seatStake);
         NodeId node = _try(2, block.timestamp, _good());

@@ -14,7 +14,7 @@ import {Base} from "./support/Base.sol";
 //     ├── its node has exactly one valid seat in every epoch
 //     └── its node's own index follows, whichever of its seats it was
 contract RelocateTest is Base {
-    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
+    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since, uint32 heldSince);
     event SeatEnded(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 until);
     event ListResized(PoolId indexed pool, uint32 length, uint32 fromEpoch);
 
@@ -153,13 +153,14 @@ contract RelocateTest is Base {
         vm.expectEmit(address(registry));
         emit SeatEnded(pool, second, 3, from);
         vm.expectEmit(address(registry));
-        emit SeatTaken(pool, second, 1, from);
+        emit SeatTaken(pool, second, 1, from, START + 1);
         _relocate();
-        (NodeId node, uint32 since, uint32 until) = registry.seatAt(pool, 1);
+        (NodeId node, uint32 since, uint32 until, uint32 heldSince) = registry.seatAt(pool, 1);
         assertEq(node, second, "new entry");
         assertEq(since, from, "since");
         assertEq(until, OPEN, "open");
-        (node, since, until) = registry.seatAt(pool, 3);
+        assertEq(heldSince, START + 1, "held since it was taken, elsewhere");
+        (node, since, until,) = registry.seatAt(pool, 3);
         assertEq(node, second, "old entry");
         assertEq(since, START + 1, "its own past");
         assertEq(until, from, "until");
@@ -177,7 +178,7 @@ contract RelocateTest is Base {
         for (uint256 e = epoch - 3; e <= epoch + 4; ++e) {
             uint256 valid;
             for (uint32 i; i < 4; ++i) {
-                (NodeId node, uint32 since, uint32 until) = registry.seatAt(pool, i);
+                (NodeId node, uint32 since, uint32 until,) = registry.seatAt(pool, i);
                 if (_id(node) == _id(second) && since <= e && e < until) ++valid;
             }
             assertEq(valid, 1, "one seat, one ticket");
@@ -192,7 +193,7 @@ contract RelocateTest is Base {
         assertEq(seats[0], 2, "older");
         assertEq(seats[1], 1, "moved");
         _leave(second, 1);
-        (,, uint32 until) = registry.seatAt(pool, 1);
+        (,, uint32 until,) = registry.seatAt(pool, 1);
         assertEq(until, _epoch() + 1, "leaving ends the new entry");
     }
 

@@ -24,7 +24,7 @@ import {Base} from "./support/Base.sol";
 // ├── before its epoch: StillUnbonding(unlock, now)
 // └── else: to the operator, by anyone
 contract SeatsTest is Base {
-    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since);
+    event SeatTaken(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 since, uint32 heldSince);
     event SeatEnded(PoolId indexed pool, NodeId indexed node, uint32 seat, uint32 until);
     event ListResized(PoolId indexed pool, uint32 length, uint32 fromEpoch);
     event StakeAdded(NodeId indexed node, uint96 amount);
@@ -49,7 +49,7 @@ contract SeatsTest is Base {
     }
 
     function _entry(uint256 index) private view returns (uint256, uint256, uint256) {
-        (NodeId holder, uint32 since, uint32 until) = registry.seatAt(pool, uint32(index));
+        (NodeId holder, uint32 since, uint32 until,) = registry.seatAt(pool, uint32(index));
         return (NodeId.unwrap(holder), since, until);
     }
 
@@ -103,7 +103,7 @@ contract SeatsTest is Base {
         vm.expectEmit(address(registry));
         emit ListResized(pool, 3, START + 1);
         vm.expectEmit(address(registry));
-        emit SeatTaken(pool, node, 2, START + 1);
+        emit SeatTaken(pool, node, 2, START + 1, START + 1);
         vm.expectEmit(address(registry));
         emit StakeAdded(node, shape.seatStake);
         _take(1);
@@ -181,7 +181,7 @@ contract SeatsTest is Base {
 
     function test_takeSeats__slashed__pullsWhatIsMissingForAll() public {
         vm.prank(registry.market());
-        uint256 lost = registry.slash(node, 1_000, stranger, false);
+        uint256 lost = registry.slash(node, 1_000, stranger, 0);
         uint256 before = stakeToken.balanceOf(operator);
         _take(1);
         assertEq(before - stakeToken.balanceOf(operator), shape.seatStake + lost, "requirement of three");
@@ -203,7 +203,7 @@ contract SeatsTest is Base {
         _leave(1);
         _rollTo(START + 7 + shape.ring);
         vm.expectEmit(address(registry));
-        emit SeatTaken(pool, node, 1, uint32(_epoch()) + 1);
+        emit SeatTaken(pool, node, 1, uint32(_epoch()) + 1, uint32(_epoch()) + 1);
         _take(1);
         assertEq(registry.poolView(pool).length, 2, "no longer list");
         _assertEntry(1, node, _epoch() + 1, OPEN);
@@ -278,7 +278,7 @@ contract SeatsTest is Base {
 
     function test_leaveSeats__slashedUnderRequirement__unbondsOnlyTheRest() public {
         vm.prank(registry.market());
-        registry.slash(node, 6_000, stranger, false);
+        registry.slash(node, 6_000, stranger, 0);
         _leave(1);
         (uint256 stake, uint256 unbonding,) = _stakes();
         assertEq(stake, 2 * uint256(shape.seatStake) * 4 / 10, "under one seat's: stays");

@@ -36,9 +36,9 @@ contract SlashTest is Base {
         return (market_, court_);
     }
 
-    function _slash(uint16 bps, bool alsoPause) private returns (uint96) {
+    function _slash(uint16 bps, uint32 absentIn) private returns (uint96) {
         vm.prank(market_);
-        return registry.slash(node, bps, stranger, alsoPause);
+        return registry.slash(node, bps, stranger, absentIn);
     }
 
     function _stake() private view returns (uint256) {
@@ -59,7 +59,7 @@ contract SlashTest is Base {
             assertFalse(registry.maySlash(callers[i]), "may not");
             vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotSlasher.selector, callers[i]));
             vm.prank(callers[i]);
-            registry.slash(node, 1, callers[i], false);
+            registry.slash(node, 1, callers[i], 0);
         }
     }
 
@@ -68,7 +68,7 @@ contract SlashTest is Base {
         for (uint256 i; i < callers.length; ++i) {
             uint256 before = _stake();
             vm.prank(callers[i]);
-            registry.slash(node, 100, stranger, false);
+            registry.slash(node, 100, stranger, 0);
             assertLt(_stake(), before, "slashed");
         }
     }
@@ -76,7 +76,7 @@ contract SlashTest is Base {
     function test_slash__unknownNode__reverts() public {
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, _node(9)));
         vm.prank(market_);
-        registry.slash(_node(9), 1, stranger, false);
+        registry.slash(_node(9), 1, stranger, 0);
     }
 
     // --- how much -------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ contract SlashTest is Base {
         uint96 amount = uint96(before / 2);
         vm.expectEmit(address(registry));
         emit Slashed(node, amount, stranger, amount / 10);
-        assertEq(_slash(5_000, false), amount, "half");
+        assertEq(_slash(5_000, 0), amount, "half");
         assertEq(_stake(), before - amount, "stake");
         assertEq(registry.rewardOf(stranger), amount / 10, "reward");
         assertEq(supply - stakeToken.totalSupply(), amount - amount / 10, "burned");
@@ -98,20 +98,20 @@ contract SlashTest is Base {
         vm.prank(operator);
         registry.addStake(node, 1);
         uint256 stake = 2 * uint256(shape.seatStake) + 1;
-        assertEq(_slash(1, false), stake / 10_000 + 1, "up");
+        assertEq(_slash(1, 0), stake / 10_000 + 1, "up");
     }
 
     function test_slash__everything__leavesZero() public {
-        assertEq(_slash(10_000, false), 2 * uint256(shape.seatStake), "all");
+        assertEq(_slash(10_000, 0), 2 * uint256(shape.seatStake), "all");
         assertEq(_stake(), 0, "nothing left");
-        assertEq(_slash(10_000, false), 0, "and nothing more");
+        assertEq(_slash(10_000, 0), 0, "and nothing more");
         assertEq(registry.rewardOf(stranger), 2 * uint256(shape.seatStake) / 10, "one reward");
     }
 
     function test_slash__unbonding__paysFirst() public {
         _leave(1);
         uint256 seat = shape.seatStake;
-        assertEq(_slash(1_000, false), 2 * seat / 10, "a share of both");
+        assertEq(_slash(1_000, 0), 2 * seat / 10, "a share of both");
         INodeRegistry.NodeView memory v = registry.nodeView(node);
         assertEq(v.unbonding, seat - 2 * seat / 10, "unbonding paid");
         assertEq(v.stake, seat, "stake untouched");
@@ -120,7 +120,7 @@ contract SlashTest is Base {
 
     function test_slash__moreThanUnbonding__takesTheRestFromTheStake() public {
         _leave(1);
-        _slash(7_500, false);
+        _slash(7_500, 0);
         INodeRegistry.NodeView memory v = registry.nodeView(node);
         assertEq(v.unbonding, 0, "unbonding gone");
         assertEq(v.stake, uint256(shape.seatStake) / 2, "the rest from the stake");
@@ -132,7 +132,7 @@ contract SlashTest is Base {
     function test_slash__underRequirement__pauses() public {
         vm.expectEmit(address(registry));
         emit NodePaused(node, START + 1);
-        _slash(1, false);
+        _slash(1, 0);
         assertTrue(registry.nodeView(node).paused, "paused");
         assertEq(registry.poolView(pool).nodes, 0, "distinct nodes");
     }
@@ -140,9 +140,9 @@ contract SlashTest is Base {
     function test_slash__stillCovered__doesNotPauseUnlessAsked() public {
         vm.prank(operator);
         registry.addStake(node, shape.seatStake);
-        _slash(10, false);
+        _slash(10, 0);
         assertFalse(registry.nodeView(node).paused, "covered");
-        _slash(10, true);
+        _slash(10, uint32(_epoch()));
         assertTrue(registry.nodeView(node).paused, "asked");
     }
 
@@ -150,7 +150,7 @@ contract SlashTest is Base {
         vm.prank(operator);
         registry.pauseNode(node);
         _rollTo(START + 5);
-        _slash(100, true);
+        _slash(100, uint32(_epoch()));
         uint64 pause = registry.nodeView(node).pauses[0];
         assertEq(pause >> 32, START + 1, "the same interval");
         assertEq(uint32(pause), OPEN, "open");
@@ -167,7 +167,7 @@ contract SlashTest is Base {
             registry.resumeNode(node);
         }
         _rollTo(START + 12);
-        uint96 amount = _slash(10, true);
+        uint96 amount = _slash(10, uint32(_epoch()));
         INodeRegistry.NodeView memory v = registry.nodeView(node);
         assertEq(v.seats.length, 0, "seats ended");
         assertFalse(v.paused, "not paused");
@@ -184,13 +184,13 @@ contract SlashTest is Base {
         uint256[3] memory waits = [uint256(shape.ring), 2 * shape.ring - 1, 2 * shape.ring + 40];
         for (uint256 i; i < waits.length; ++i) {
             _rollTo(START + waits[i]);
-            left -= _slash(1_000, false);
+            left -= _slash(1_000, 0);
             assertEq(registry.nodeView(node).unbonding, left, "slashed");
         }
         uint256 before = stakeToken.balanceOf(operator);
         registry.withdrawStake(node);
         assertEq(stakeToken.balanceOf(operator) - before, left, "what is left is paid");
-        assertEq(_slash(10_000, false), 0, "then there is nothing to take");
+        assertEq(_slash(10_000, 0), 0, "then there is nothing to take");
     }
 
     function testFuzz_invariant6__anyTimeBeforePayment__losesItsShare(uint256 wait, uint16 bps) public {
@@ -198,7 +198,7 @@ contract SlashTest is Base {
         _rollTo(START + bound(wait, 0, 3 * shape.ring));
         bps = uint16(bound(bps, 1, 10_000));
         uint256 total = 2 * uint256(shape.seatStake);
-        assertEq(_slash(bps, false), (total * bps + 9_999) / 10_000, "rounded up");
+        assertEq(_slash(bps, 0), (total * bps + 9_999) / 10_000, "rounded up");
     }
 
     // --- rewards --------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ contract SlashTest is Base {
     }
 
     function test_collectReward__something__paysTheReporterOnce() public {
-        _slash(1_000, false);
+        _slash(1_000, 0);
         uint256 reward = registry.rewardOf(stranger);
         vm.expectEmit(address(registry));
         emit RewardCollected(stranger, reward);

@@ -44,7 +44,8 @@ contract SolvencyTest is Churn {
             uint256 rewards = registry.rewardOf(stranger);
             uint256 supply = stakeToken.totalSupply();
             vm.prank(market_);
-            uint256 amount = registry.slash(node, uint16((seed >> 8) % 10_000 + 1), stranger, seed & 4 == 0);
+            uint256 amount =
+                registry.slash(node, uint16((seed >> 8) % 10_000 + 1), stranger, seed & 4 == 0 ? uint32(_epoch()) : 0);
             v = registry.nodeView(node);
             assertLe(amount, before, "more than there was");
             assertEq(uint256(v.stake) + v.unbonding, before - amount, "stake");

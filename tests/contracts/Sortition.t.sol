@@ -53,7 +53,7 @@ contract SortitionTest is Assertions {
         assembly ("memory-safe") {
             list := table
         }
-        return Sortition.draw(seed, job, shard, size, table.length, list, EPOCH, _at, _serves);
+        return Sortition.draw(seed, job, shard, size, table.length, list, EPOCH, 0, 0, _at, _serves);
     }
 
     /// @dev The draw as the protocol page writes it.
@@ -152,7 +152,7 @@ contract SortitionTest is Assertions {
         assembly ("memory-safe") {
             list := table
         }
-        (uint256 low, uint256 high) = Sortition.draw(seed, 1, 0, 15, 24, list, EPOCH, _unasked, _nobody);
+        (uint256 low, uint256 high) = Sortition.draw(seed, 1, 0, 15, 24, list, EPOCH, 0, 0, _unasked, _nobody);
         (uint256 askedLow, uint256 askedHigh) = _draw(seed, 1, 0, 15, table);
         assertEq(low, askedLow, "low");
         assertEq(high, askedHigh, "high");

@@ -19,7 +19,12 @@ contract StatusTest is Scenes {
     string private json;
 
     function _courtOf() internal override returns (address) {
-        return _actor("court");
+        return _newCourt();
+    }
+
+    /// @dev One judge, so that few nodes are enough to post what can be appealed.
+    function _judges() internal pure override returns (uint8) {
+        return 1;
     }
 
     function setUp() public override {

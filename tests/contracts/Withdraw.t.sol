@@ -22,7 +22,12 @@ contract WithdrawTest is Scenes {
     uint256 internal constant RING = 128;
 
     function _courtOf() internal override returns (address) {
-        return _actor("court");
+        return _newCourt();
+    }
+
+    /// @dev One judge, so that few nodes are enough to post what can be appealed.
+    function _judges() internal pure override returns (uint8) {
+        return 1;
     }
 
     function setUp() public override {
@@ -38,7 +43,7 @@ contract WithdrawTest is Scenes {
     /// @dev Settles a job in `epoch`, played as late as that allows.
     function _earnIn(uint256 epoch) internal {
         if (_epoch() + 3 < epoch) _rollTo(epoch - 3, 0);
-        Answer memory answer = _answer(_post(_maturingSpec()), 0, 0);
+        Answer memory answer = _answer(_postAmongFew(_maturingSpec()), 0, 0);
         _play(answer);
         _rollTo(epoch, 3);
         assertEq(_settle(_one(answer)), 1, "settles");
@@ -147,7 +152,7 @@ contract WithdrawTest is Scenes {
     }
 
     function test_withdraw__settleFeeOfAMaturingJob__isAtOnce() public {
-        Answer memory answer = _answer(_post(_maturingSpec()), 0, 0);
+        Answer memory answer = _answer(_postAmongFew(_maturingSpec()), 0, 0);
         _play(answer);
         uint16 paid = _paidSlots(answer);
         assertEq(paid, 7, "all");
@@ -165,7 +170,7 @@ contract WithdrawTest is Scenes {
         registry.leaveSeats(_node(2), 1);
         vm.stopPrank();
         vm.prank(address(ledger));
-        registry.slash(_node(3), 10_000, stranger, true);
+        registry.slash(_node(3), 10_000, stranger, uint32(_epoch()));
         for (uint256 n = 1; n <= 3; ++n) {
             assertEq(market.withdraw(_node(n)), PAY, "paid");
         }

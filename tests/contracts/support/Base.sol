@@ -277,11 +277,21 @@ abstract contract Base is Assertions {
     function _draw(bytes32 seed, uint256 job, uint256 shard, uint256 epoch, PoolId pool_, uint256 size)
         internal
         view
+        returns (uint256[] memory)
+    {
+        return _draw(seed, job, shard, epoch, pool_, size, false);
+    }
+
+    /// @dev `isCase`: without those whom the Court excludes.
+    function _draw(bytes32 seed, uint256 job, uint256 shard, uint256 epoch, PoolId pool_, uint256 size, bool isCase)
+        internal
+        view
         returns (uint256[] memory members)
     {
         uint256[] memory draws = new uint256[](2);
         draws[0] = uint256(seed);
-        draws[1] = job << 192 | shard << 160 | epoch << 128 | uint256(PoolId.unwrap(pool_)) << 112 | size << 104;
+        draws[1] = job << 192 | shard << 160 | epoch << 128 | uint256(PoolId.unwrap(pool_)) << 112 | size << 104
+            | (isCase ? 1 : 0);
         uint256[] memory slots = registry.committees(draws);
         members = new uint256[](15);
         for (uint256 i; i < 15; ++i) {

@@ -55,7 +55,10 @@ abstract contract Churn is Base {
 
     function _slash(NodeId node, uint256 seed) private {
         uint16 bps = uint16(seed % 3_000 + 1);
-        _try(registry.market(), abi.encodeCall(registry.slash, (node, bps, stranger, (seed >> 32) % 3 == 0)));
+        _try(
+            registry.market(),
+            abi.encodeCall(registry.slash, (node, bps, stranger, (seed >> 32) % 3 == 0 ? uint32(_epoch()) : 0))
+        );
     }
 
     function _payOut(NodeId node) private {
@@ -74,7 +77,7 @@ abstract contract Churn is Base {
         INodeRegistry.PoolView memory p = registry.poolView(pool);
         uint256 live;
         for (uint32 i; i < p.length; ++i) {
-            (,, uint32 until) = registry.seatAt(pool, i);
+            (,, uint32 until,) = registry.seatAt(pool, i);
             if (until == OPEN) ++live;
         }
         uint256 held;
@@ -85,7 +88,7 @@ abstract contract Churn is Base {
             held += v.seats.length;
             if (v.seats.length != 0 && !v.paused) ++active;
             for (uint256 i; i < v.seats.length; ++i) {
-                (NodeId owner_,, uint32 until) = registry.seatAt(pool, v.seats[i]);
+                (NodeId owner_,, uint32 until,) = registry.seatAt(pool, v.seats[i]);
                 assertEq(owner_, NodeId.wrap(id), "a node's seat is in its name");
                 assertEq(until, OPEN, "and open");
                 assertLt(v.seats[i], p.length, "and in the list");
@@ -103,7 +106,7 @@ abstract contract Churn is Base {
     // --- the draw as the protocol page writes it, from public views ------------------------------------------------
 
     function _valid(uint256 index, uint256 epoch) internal view returns (uint256) {
-        (NodeId node, uint32 since, uint32 until) = registry.seatAt(pool, uint32(index));
+        (NodeId node, uint32 since, uint32 until,) = registry.seatAt(pool, uint32(index));
         if (_id(node) == 0 || epoch < since || epoch >= until) return 0;
         uint64[4] memory pauses = registry.nodeView(node).pauses;
         for (uint256 i; i < 4; ++i) {

@@ -141,7 +141,7 @@ abstract contract Scenes is Story {
         internal
         returns (JobId job, Answer memory answer, IJobMarket.Receipt memory receipt)
     {
-        job = _post(spec);
+        job = _postAmongFew(spec);
         answer = _answer(job, 0, 0);
         _play(answer);
         uint16 paid = _paidSlots(answer);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Court} from "../../../contracts/Court.sol";
 import {JobMarket} from "../../../contracts/JobMarket.sol";
 import {TestStablecoin} from "../../../contracts/devnet/TestStablecoin.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
@@ -11,7 +12,7 @@ import {PlainTrees} from "./PlainTrees.sol";
 import {SettleCalls} from "./SettleCalls.sol";
 
 /// @title A market on top, and the whole story: post, commit, reveal, settle, receipts
-/// @dev `_courtOf` gives the court (zero unless overridden: then jobs may ask for appeals, that is for pay that matures).
+/// @dev `_courtOf` gives the court (zero unless overridden with `_newCourt`: then jobs may ask for appeals).
 abstract contract Story is Base {
     /// @dev What a settle call claims of a shard: that `root` is the answer of `attempt`.
     struct Answer {
@@ -22,6 +23,7 @@ abstract contract Story is Base {
     }
 
     JobMarket internal market;
+    Court internal court;
     IERC20 internal payToken;
 
     function setUp() public virtual override {
@@ -40,6 +42,14 @@ abstract contract Story is Base {
         return address(0);
     }
 
+    function _newCourt() internal returns (address) {
+        return address(new Court(registry, ledger, _judges(), 5_000));
+    }
+
+    function _judges() internal view virtual returns (uint8) {
+        return 5;
+    }
+
     /// @dev The payment token; the requester must hold enough of it.
     function _payToken() internal virtual returns (address) {
         return address(new TestStablecoin(requester, 1e24));
@@ -47,8 +57,9 @@ abstract contract Story is Base {
 
     function _market() internal virtual override returns (address, address) {
         payToken = IERC20(_payToken());
-        market = new JobMarket(address(authority), registry, ledger, address(payToken), _courtOf(), _params());
-        return (address(market), _courtOf());
+        court = Court(_courtOf());
+        market = new JobMarket(address(authority), registry, ledger, address(payToken), address(court), _params());
+        return (address(market), address(court));
     }
 
     // --- jobs -----------------------------------------------------------------------------------------------------
@@ -77,6 +88,20 @@ abstract contract Story is Base {
         return market.post(spec);
     }
 
+    /// @dev Posts a job that can be appealed to a pool that has only its committees' nodes: judges join for the post and
+    /// are gone before the next draw.
+    function _postAmongFew(IJobMarket.JobSpec memory spec) internal returns (JobId job) {
+        NodeId[] memory extras = new NodeId[](spec.appealEpochs == 0 ? 0 : _judges());
+        for (uint256 i; i < extras.length; ++i) {
+            extras[i] = _register(rival, 1);
+        }
+        job = _post(spec);
+        for (uint256 i; i < extras.length; ++i) {
+            vm.prank(rival);
+            registry.pauseNode(extras[i]);
+        }
+    }
+
     function _startOf(uint256 job, uint256 shard, uint256 attempt) internal view returns (uint256) {
         IJobMarket.JobView memory v = market.jobView(_job(job));
         return uint256(v.postEpoch) + 1 + shard / v.pace + attempt * (uint256(v.work) + 2);
@@ -100,7 +125,8 @@ abstract contract Story is Base {
     function _committee(uint256 job, uint256 shard, uint256 attempt) internal view returns (uint256[] memory slots) {
         IJobMarket.JobView memory v = market.jobView(_job(job));
         uint256 start = _startOf(job, shard, attempt);
-        slots = _draw(_seedOf(start), job, shard, start, v.pool, v.committee);
+        bool isCase = (market.jobWord(_job(job)) >> 14) & 1 != 0;
+        slots = _draw(_seedOf(start), job, shard, start, v.pool, v.committee, isCase);
         uint256 size = v.committee;
         assembly ("memory-safe") {
             mstore(slots, size)
