@@ -17,7 +17,8 @@ from lab.simulate.draws import Ints, Nodes
 from lab.simulate.purses import WRONG, Purses, Rules
 from nodeagent.errors import Fatal
 from nodeagent.protocol import payout
-from nodeagent.protocol.types import AnswerClass, Epoch, JobTerms
+from nodeagent.protocol.jobword import case_terms
+from nodeagent.protocol.types import Epoch, JobTerms, Shard
 
 
 class Unbalanced(Fatal):
@@ -48,15 +49,6 @@ class Case:
     accuser_due: int
     requester_due: int = 0
     verdict: Hashable = None
-
-
-def case_terms(terms: JobTerms, shard_tasks: int, post_epoch: int, rules: Rules) -> JobTerms:
-    """Terms of the case about a shard: a job of one shard, computed by the judges."""
-    return JobTerms(
-        task_price=terms.task_price, tasks=shard_tasks, shard_size=shard_tasks, post_epoch=Epoch(post_epoch), pace=1,
-        pool=terms.pool, committee=rules.judges, quorum=rules.case_quorum, work=terms.work,
-        max_attempts=terms.max_attempts, answer_class=AnswerClass(terms.answer_class), appeal_epochs=0,
-    )  # fmt: skip
 
 
 class Books(Purses):
@@ -148,13 +140,14 @@ class Books(Purses):
     # --- court --------------------------------------------------------------------------------------------------
 
     def appeal(
-        self, job: int, shard: int, tasks: int, epoch: int, accuser: Hashable, root: Hashable, paid: tuple[int, ...]
+        self, job: int, shard: int, epoch: int, accuser: Hashable, root: Hashable, paid: tuple[int, ...]
     ) -> Case:
         """Takes the bond of an appeal that counts for ``epoch``."""
-        terms = case_terms(self.jobs[job].terms, tasks, epoch, self.rules)
-        bond = self._escrow(terms, tasks, 0)
+        terms = self.jobs[job].terms
+        bond = payout.bond(terms, Shard(shard), self.rules.judges, self.rules.settle_fee_bps)
         self._pay_in(accuser, bond)
-        case = Case(job, shard, accuser, root, paid, terms, bond, bond)
+        judged = case_terms(terms, Shard(shard), Epoch(epoch), self.rules.judges)
+        case = Case(job, shard, accuser, root, paid, judged, bond, bond)
         self.cases.append(case)
         return case
 
@@ -163,9 +156,10 @@ class Books(Purses):
         case.verdict = verdict
         if verdict == case.root:
             return False
-        stored = self.jobs[case.job]
-        pay = case.terms.task_price * case.terms.tasks
-        case.requester_due = pay * len(case.paid) + sum(self._fees(pay, len(case.paid), stored.protocol_fee_bps))
+        case.requester_due = payout.shard_price(
+            payout.member_pay(case.terms, Shard(0)), len(case.paid), self.rules.settle_fee_bps,
+            self.jobs[case.job].protocol_fee_bps,
+        )  # fmt: skip
         self._pour(case, sum(self.forfeit(node) for node in case.paid))
         return True
 
@@ -191,14 +185,12 @@ class Books(Purses):
         return amount
 
     def _pour(self, case: Case, amount: int) -> None:
-        part = min(amount, case.accuser_due)
-        case.accuser_due -= part
-        self.owe(case.accuser, part)
-        amount -= part
-        part = min(amount, case.requester_due)
-        case.requester_due -= part
-        self.owe(self.jobs[case.job].requester, part)
-        self.burned += amount - part
+        poured = payout.pour(amount, case.accuser_due, case.requester_due)
+        case.accuser_due -= poured.accuser
+        case.requester_due -= poured.requester
+        self.owe(case.accuser, poured.accuser)
+        self.owe(self.jobs[case.job].requester, poured.requester)
+        self.burned += poured.burned
 
     # --- in and out ---------------------------------------------------------------------------------------------
 

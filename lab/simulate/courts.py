@@ -58,7 +58,7 @@ class Courts:
         paid = codes == roots[:, None]
         for at, row in enumerate(rows.tolist()):
             self.cases[row] = world.books.appeal(
-                JOB, row, world.options.shard_size, epoch, accusers[at] or REQUESTER, int(roots[at]),
+                JOB, row, epoch, accusers[at] or REQUESTER, int(roots[at]),
                 tuple(drawn[at][paid[at]].tolist()),
             )  # fmt: skip
         self._numbers[rows] = np.arange(self._jobs + 1, self._jobs + 1 + len(rows))

@@ -83,8 +83,9 @@ class Seats:
     Mutable only by pauses that begin in the future, so that a past table never changes.
     """
 
-    def __init__(self, seat: Ints, node: Ints, since: Ints, until: Ints) -> None:
+    def __init__(self, seat: Ints, node: Ints, since: Ints, until: Ints, held_since: Ints | None = None) -> None:
         self._seat, self._node, self._since, self._until = seat, node, since, until
+        self._held_since = since if held_since is None else held_since
         self._lengths: list[tuple[int, int]] = [(0, int(seat.max()) + 1 if len(seat) else 0)]
         self._pauses: dict[int, list[tuple[int, int]]] = {}
 
@@ -109,7 +110,7 @@ class Seats:
     def table(self, epoch: int, held_before: int | None = None) -> Nodes:
         """Node that a draw of ``epoch`` finds at each seat, 0 for none.
 
-        ``held_before``: only seats taken to begin before that epoch (judges).
+        ``held_before``: only seats held before that epoch, here or elsewhere in the list (judges).
         """
         length = 0
         for start, value in self._lengths:
@@ -117,7 +118,7 @@ class Seats:
                 length = value
         alive = (self._since <= epoch) & (epoch < self._until) & (self._seat < length)
         if held_before is not None:
-            alive &= self._since < held_before
+            alive &= self._held_since < held_before
         table: Nodes = np.zeros(length, np.uint32)
         table[self._seat[alive]] = self._node[alive]
         out = self.paused(epoch)

@@ -17,13 +17,16 @@ from lab.simulate.draws import Nodes
 from nodeagent.protocol import payout
 from nodeagent.protocol.constants import (
     DEFAULT_ABSENT_BPS,
+    DEFAULT_JUDGES,
     DEFAULT_REPORT_EPOCHS,
     DEFAULT_REVEAL_GRACE,
     DEFAULT_RING,
     DEFAULT_SETTLE_FEE_BPS,
     DEFAULT_SETTLE_GRACE,
     DEFAULT_UNREVEALED_BPS,
+    DEFAULT_WRONG_BPS,
 )
+from nodeagent.protocol.jobword import case_quorum
 
 Money = NDArray[Any]
 """Python integers, one per node id."""
@@ -42,13 +45,13 @@ class Rules:
     settle_fee_bps: int = DEFAULT_SETTLE_FEE_BPS
     absent_bps: int = DEFAULT_ABSENT_BPS
     unrevealed_bps: int = DEFAULT_UNREVEALED_BPS
-    wrong_bps: int = 5_000
-    judges: int = 5
+    wrong_bps: int = DEFAULT_WRONG_BPS
+    judges: int = DEFAULT_JUDGES
 
     @property
     def case_quorum(self) -> int:
         """Equal answers that make a verdict."""
-        return -(-2 * self.judges // 3)
+        return case_quorum(self.judges)
 
 
 def _zeros(nodes: int) -> Money:

@@ -5,7 +5,7 @@ The JSON is ``Record``; ``quorate/run/1``. Everything is in the order and with t
 - ``rules``: the deployment's parameters. ``seeds``: epoch to seed, for every epoch in which an attempt of a job or
   case started.
 - ``pools``: per pool the list's ``lengths`` (``ListResized``: from which epoch which length), ``seats`` (one entry
-  per seat ever taken: index, node, ``since``, ``until``) and nothing else; ``pauses``: (node, from, until).
+  per seat ever taken: index, node, ``since``, ``until``, ``held_since``); ``pauses``: (node, from, until).
 - ``jobs``: word, requester and protocol fee of each job as posted; cases are not listed, ``appeal`` makes them.
 - ``batches``: per node and commit epoch what it opened, and how many epochs later; a sealed lane has ``delay`` null.
 - ``acts``: every successful transaction that moved money, in chain order, each with the ``epoch`` of its block and,
@@ -53,12 +53,14 @@ class RulesRecord(Strict):
 
 
 class SeatRecord(Strict):
-    """A seat from the epoch it was taken for until the epoch it ended."""
+    """A seat from the epoch it was taken for until the epoch it ended. ``held_since`` is older than ``since`` where the
+    seat was moved in the list."""
 
     seat: Count
     node: Annotated[int, Field(ge=1)]
     since: Count
     until: Count
+    held_since: Count
 
 
 class PoolRecord(Strict):

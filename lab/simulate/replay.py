@@ -204,8 +204,7 @@ class Replay:
         terms = self._terms(act.job)
         drawn = self.committee(act.job, act.shard, settled.attempt)
         paid = tuple(drawn[slot] for slot in settled.paid)
-        tasks = terms.tasks_in(Shard(act.shard))
-        case = self.books.appeal(act.job, act.shard, tasks, act.counting, act.accuser, settled.root, paid)
+        case = self.books.appeal(act.job, act.shard, act.counting, act.accuser, settled.root, paid)
         self._cases[question] = case
         self._case_jobs[act.case_job] = (case, attempt_start(terms, Shard(act.shard), settled.attempt), drawn)
 
@@ -258,7 +257,7 @@ class Replay:
 
 
 def _seats(pool: r.PoolRecord, pauses: list[r.PauseRecord]) -> Seats:
-    columns = [[getattr(s, name) for s in pool.seats] for name in ("seat", "node", "since", "until")]
+    columns = [[getattr(s, name) for s in pool.seats] for name in ("seat", "node", "since", "until", "held_since")]
     seats = Seats(*(np.array(column, np.int64) for column in columns))
     seats.resize(pool.lengths)
     for pause in pauses:

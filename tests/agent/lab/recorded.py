@@ -67,7 +67,8 @@ def made() -> dict[str, Any]:
             "pool": 1,
             "lengths": [[90, 13], [103, 14]],
             "seats": [
-                {"seat": n - 1, "node": n, "since": 103 if n == LATE else 90, "until": OPEN}
+                {"seat": n - 1, "node": n, "since": 103 if n == LATE else 90, "until": OPEN,
+                 "held_since": 103 if n == LATE else 90}
                 for n in range(1, NODES + 1)
             ],
         }],

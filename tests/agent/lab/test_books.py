@@ -152,7 +152,7 @@ def test_punish__stake_that_leaves__pays_first() -> None:
 def case_of(books: Books) -> tuple[Case, int]:
     """Shard 1 (nodes 1 and 2 were paid for two tasks) is appealed; the bond."""
     settled(books)
-    case = books.appeal(1, 1, 2, 103, "accuser", "wrong", (1, 2))
+    case = books.appeal(1, 1, 103, "accuser", "wrong", (1, 2))
     return case, payout.escrow(2, 5, 1, PRICE, 100).total
 
 

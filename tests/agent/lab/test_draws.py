@@ -102,6 +102,26 @@ def test_draw_committees__the_golden_vectors__agree() -> None:
         assert drawn[0].tolist() == vectors["slots"][15 * i : 15 * i + size]
 
 
+def test_draw_committees__the_golden_vectors_of_judges__agree() -> None:
+    vectors = json.loads((Path(__file__).parents[2] / "vectors" / "court.json").read_text())
+    names = ("seatNode", "seatSince", "seatUntil", "seatHeldSince")
+    assert len(vectors["drawList"]) >= 40
+    offset = 0
+    for i, listed in enumerate(vectors["drawList"]):
+        low = sum(vectors["listSeats"][:listed])
+        count = vectors["listSeats"][listed]
+        seats = Seats(np.arange(count), *(np.array(vectors[name][low : low + count], np.int64) for name in names))
+        table = seats.table(vectors["drawEpoch"][i], vectors["drawHeldBefore"][i])
+        length = vectors["tableLength"][i]
+        assert table.tolist() == vectors["table"][offset : offset + length]
+        offset += length
+        packed = bytes.fromhex(vectors["barredLow"][i][2:] + vectors["barredHigh"][i][2:])
+        barred = np.frombuffer(packed, ">u4").astype(np.uint32)[None, :]
+        seed, size = bytes.fromhex(vectors["drawSeed"][i][2:]), vectors["drawSize"][i]
+        drawn = draw_committees(seed, [vectors["drawJob"][i]], [0], size, table, barred)
+        assert drawn[0].tolist() == vectors["slots"][15 * i : 15 * i + size]
+
+
 def test_seed_of__another_name_or_epoch__is_another_seed() -> None:
     assert len({seed_of(name, epoch) for name in (1, 2) for epoch in (3, 4)}) == 4
     assert seed_of(1, 3) == seed_of(1, 3)
