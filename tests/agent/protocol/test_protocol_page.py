@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodeagent.protocol import constants
+from nodeagent.protocol import constants, epochs, payout
 from nodeagent.protocol.documents import Document
+from nodeagent.protocol.jobword import case_terms, pack_job_word, unpack_job_word
+from nodeagent.protocol.leaves import Leaf
 from nodeagent.protocol.manifest import BatchManifest, JobManifest
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt
+from nodeagent.protocol.sortition import draw_words, pack_slots
 from nodeagent.protocol.trees import EMPTY_BATCH_ROOT
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard, ShardStatus
 from nodeagent.runtimes.tensors import CODES
 
 ROOT = Path(__file__).parents[3]
@@ -56,6 +61,52 @@ def test_page__story_blocks__hold_the_whole_chain() -> None:
     assert not re.search(r"^@\w+", PAGE, flags=re.M)
 
 
+def the_case() -> dict[str, Any]:
+    """What the page's example of an appeal follows from: shard 0 of the story's job, appealed in block 1050."""
+    job = replace(unpack_job_word(int(STORY["jobWord"], 16)), appeal_epochs=7)
+    shard, settled_at = Shard(0), Epoch(STORY["settleEpoch"])
+    judges, grace, report = constants.DEFAULT_JUDGES, constants.DEFAULT_SETTLE_GRACE, constants.DEFAULT_REPORT_EPOCHS
+    case = case_terms(job, shard, epochs.counting_epoch(1050, 10, 4), judges)
+    start, last = epochs.attempt_start(case, shard, 0), epochs.last_epoch(case, shard, grace)
+    low, high = pack_slots([NodeId(node) for node in STORY["slots"][:3]])
+    until = epochs.appeal_until(job, settled_at)
+    leaf = Leaf(JobId(2), shard, bytes.fromhex(STORY["resultRoots"][0][2:]))
+
+    def claims(*case_ended: Any) -> list[int]:
+        span = epochs.claims_open(job, report, settled_at, *case_ended)
+        return [span[0], span[-1]]
+
+    return {
+        "appealWord": pack_job_word(job),
+        "lastAppealBlock": max(b for b in range(1000, 1200) if epochs.counting_epoch(b, 10, 4) <= until),
+        "caseWord": pack_job_word(case),
+        "bond": payout.bond(job, shard, judges, constants.DEFAULT_SETTLE_FEE_BPS),
+        "exclusionLow": low,
+        "exclusionHigh": high,
+        "heldBefore": epochs.attempt_start(job, shard, 0),
+        "caseStarts": [epochs.attempt_start(case, shard, a) for a in range(3)],
+        "caseDrawWord": draw_words(bytes(32), JobId(2), shard, start, case.pool, judges, case=True)[1],
+        "caseLeaf": "0x" + leaf.pack().hex(),
+        "caseLast": last,
+        "caseClosableFrom": epochs.closable_from(case, grace, report),
+        "jobClosableFrom": epochs.closable_from(job, grace, report),
+        "jobLife": epochs.job_life(job, grace, report),
+        "claimsIfNeverAppealed": claims(),
+        "claimsAfterVerdict": claims(ShardStatus.FINAL, epochs.settle_from(case, shard, 0)),
+        "claimsIfContested": claims(ShardStatus.CONTESTED, last),
+    }
+
+
+def test_page__example_of_an_appeal__follows_from_the_rules() -> None:
+    block = PAGE[PAGE.index("```case\n") + 8 :].partition("```")[0]
+    told = dict(line.split(" = ") for line in block.splitlines())
+    expected = the_case()
+    words = {name for name, text in told.items() if len(text) == 66}
+    assert {name: f"0x{value:064x}" if name in words else str(value) for name, value in expected.items()} == told
+    money = [payout.settle_fee(24_000, 4, 100), expected["bond"] - 96_960, expected["bond"] - 96_240]
+    assert money == [960, 24_240, 24_960]
+
+
 def test_page__results_of_the_story__are_the_described_bytes() -> None:
     assert STORY["resultData"][0] == "0x" + bytes(i % 251 for i in range(1500)).hex()
     assert STORY["resultData"][1:] == ["0x0102030405", "0x"]
@@ -88,7 +139,7 @@ def declarations(kind: str, text: str) -> list[str]:
 
 def test_page__defaults__are_the_constants() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) \|", PAGE, flags=re.M))
-    assert len(rows) == 9
+    assert len(rows) == 11
     for name, value in rows.items():
         assert getattr(constants, f"DEFAULT_{name}") == int(value.replace(",", "")), name
 
