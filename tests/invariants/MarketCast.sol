@@ -44,7 +44,7 @@ abstract contract MarketCast is Scenes {
     }
 
     function _courtOf() internal override returns (address) {
-        return _actor("court");
+        return _newCourt();
     }
 
     /// @dev Cheats of one call are gone in the next: the block is set again at the start of every action.

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
+import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
 import {PlainTrees} from "../contracts/support/PlainTrees.sol";
 import {SettleCalls} from "../contracts/support/SettleCalls.sol";
@@ -28,7 +29,7 @@ contract MarketHandler is MarketCast {
             _did("post");
         } catch (bytes memory reason) {
             // Paused, or too few nodes just now.
-            assertTrue(market.paused() || bytes4(reason) == IJobMarket.TooFewNodes.selector, "a sound job is accepted");
+            assertTrue(market.paused() || bytes4(reason) == INodeRegistry.TooFewNodes.selector, "a sound job is accepted");
             _did("post refused");
         }
     }
