@@ -8,19 +8,15 @@
 //
 // WebAssembly via-IR costs seconds per contract and every tool asks for the same thing, so answers
 // are kept under build/cache/solc by the hash of the question. QUORATE_SOLC_CACHE names another
-// folder; empty turns the cache off.
-import { createHash } from "node:crypto";
+// folder; empty turns the cache off. QUORATE_SOLC_SERVER names the Unix socket of a compiler that
+// stays loaded (server.mjs); when nobody answers there, the question is answered here.
 import fs from "node:fs";
-import { createRequire } from "node:module";
+import net from "node:net";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { compile, loadCompiler, release, ROOT, sha256 } from "./compiler.mjs";
 
-const ROOT = path.resolve(path.dirname(fs.realpathSync(fileURLToPath(import.meta.url))), "../..");
-const require = createRequire(path.join(ROOT, "package.json"));
 const CACHE_FORMAT = "1";
 const CACHE_LIMIT_BYTES = 512 * 1024 * 1024;
-
-const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 
 function fail(message) {
   process.stderr.write(`Error: ${message}\n`);
@@ -47,33 +43,6 @@ function parseArguments(argv) {
 function splitOnce(text) {
   const at = text.indexOf("=");
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** Reads an import as solc's FileReader does: the base path first, then each include path. */
-function importReader(options, seen) {
-  const roots = [options.basePath || ".", ...options.includePaths];
-  return (name) => {
-    const plain = name.startsWith("file://") ? name.slice("file://".length) : name;
-    const places = path.isAbsolute(plain) ? [plain] : roots.map((root) => path.resolve(root, plain));
-    for (const place of places) {
-      if (!fs.existsSync(place) || !fs.statSync(place).isFile()) {
-        seen.push([place, ""]); // its appearing would change the answer
-        continue;
-      }
-      const contents = fs.readFileSync(place, "utf8");
-      seen.push([place, sha256(contents)]);
-      return { contents };
-    }
-    return { error: `File not found. Searched the following locations: ${roots.join(", ")}.` };
-  };
-}
-
-/** Ids of builtins are negative in the native compiler's AST; the 32-bit build prints them modulo 2^32. */
-function signBuiltinIds(output) {
-  return output.replace(/([:[,]\s*)(4294\d{6})(?=\s*[,\]}])/g, (whole, before, digits) => {
-    const signed = Number(digits) - 2 ** 32;
-    return signed < 0 && signed > -100000 ? before + signed : whole;
-  });
 }
 
 function cacheFolder() {
@@ -128,41 +97,49 @@ function prune(folder) {
   }
 }
 
-function compileStandard(options) {
+async function compileStandard(options) {
   const input = fs.readFileSync(options.input || 0, "utf8");
-  const release = require("solc/package.json").version;
   const folder = cacheFolder();
-  const place = [path.resolve(options.basePath || "."), ...options.includePaths.map((p) => path.resolve(p))];
-  const key = sha256([CACHE_FORMAT, release, ...place, input].join("\0"));
+  const roots = [path.resolve(options.basePath || "."), ...options.includePaths.map((p) => path.resolve(p))];
+  const key = sha256([CACHE_FORMAT, release(), ...roots, input].join("\0"));
   const file = folder && path.join(folder, `${key}.json`);
   const kept = folder && readCache(file);
   if (kept) return kept;
 
-  const solc = loadCompiler();
-  const read = [];
-  const output = signBuiltinIds(solc.compile(input, { import: importReader(options, read) }));
+  const socket = process.env.QUORATE_SOLC_SERVER;
+  const { output, read } = (socket && (await ask(socket, { input, roots }))) || compile(input, roots);
   if (folder) writeCache(folder, file, read, output);
   return output;
 }
 
-function loadCompiler() {
-  // soljson installs handlers that turn any later rejection into an exit of its own.
-  const before = new Set(process.listeners("uncaughtException"));
-  const solc = require("solc");
-  for (const handler of process.listeners("uncaughtException")) {
-    if (!before.has(handler)) process.removeListener("uncaughtException", handler);
-  }
-  return solc;
+/** The server's answer, or undefined when there is none: it is not up, or went away. */
+function ask(socket, question) {
+  return new Promise((resolve) => {
+    const parts = [];
+    const client = net.createConnection({ path: socket, allowHalfOpen: true });
+    client.on("connect", () => client.end(JSON.stringify(question)));
+    client.on("data", (part) => parts.push(part));
+    client.on("error", () => resolve(undefined));
+    client.on("end", () => {
+      try {
+        resolve(JSON.parse(Buffer.concat(parts).toString("utf8")));
+      } catch {
+        resolve(undefined);
+      }
+    });
+  });
 }
 
-function versionLines() {
-  const [, release, commit] = /^(\d+\.\d+\.\d+)\+(commit\.[0-9a-f]+)/.exec(loadCompiler().version());
-  return `solc, the solidity compiler commandline interface\nVersion: ${release}+${commit}.Emscripten.clang\n`;
+async function versionLines() {
+  const socket = process.env.QUORATE_SOLC_SERVER;
+  const { output } = (socket && (await ask(socket, { version: true }))) || { output: loadCompiler().version() };
+  const [, number, commit] = /^(\d+\.\d+\.\d+)\+(commit\.[0-9a-f]+)/.exec(output);
+  return `solc, the solidity compiler commandline interface\nVersion: ${number}+${commit}.Emscripten.clang\n`;
 }
 
 const options = parseArguments(process.argv.slice(2));
-if (options.mode === "version") fs.writeSync(1, versionLines());
-else if (options.mode === "standard-json") writeAll(compileStandard(options) + "\n");
+if (options.mode === "version") fs.writeSync(1, await versionLines());
+else if (options.mode === "standard-json") writeAll((await compileStandard(options)) + "\n");
 else fail("nothing to do; give --version or --standard-json");
 
 /** Writes to a pipe whose reader may be slower than we are. */
