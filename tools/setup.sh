@@ -4,6 +4,7 @@
 #   tools/setup.sh            everything
 #   tools/setup.sh toolkit    what the devnet and the demo need (no test environment)
 #   tools/setup.sh uv         only uv, which resolves the locks
+#   tools/setup.sh analysis   only .venv-analysis: Slither, a program of its own, which nothing imports
 #
 # PYTHON=…        the interpreter to use (3.11 or 3.12)
 # QUORATE_SOLC=…  auto (default), native or wasm
@@ -117,6 +118,20 @@ make_env() {
   echo "$wanted" >"$env/.stamp"
 }
 
+# make_program_env NAME: a development program that stays apart, from requirements/NAME.txt alone.
+make_program_env() {
+  local env=.venv-$1 lock=requirements/$1.txt wanted
+  wanted=$(digest "$lock" requirements/sdist-build.txt "$PY")
+  done_before "$env/.stamp" "$wanted" && [ -x "$env/bin/python" ] && return
+  say "installing $lock into $env"
+  use_pip_mirror
+  rm -rf "$env"
+  "$UV" venv --quiet --python "$PY" "$env"
+  retry "$UV" pip sync --quiet --python "$env" --require-hashes \
+    --build-constraints requirements/sdist-build.txt "$lock"
+  echo "$wanted" >"$env/.stamp"
+}
+
 # Whoever runs `ape` or `quorate` from .venv, activated or not, gets our compiler and our anvil.
 link_tools() {
   local site
@@ -160,6 +175,7 @@ SOLC=$(sed -n 's/^  version: \([0-9.]*\)$/\1/p' ape-config.yaml)
 check_tools
 make_uv
 [ "${1:-all}" != uv ] || exit 0
+if [ "${1:-all}" = analysis ]; then make_program_env analysis; exit 0; fi
 make_env .venv requirements/dev.txt
 link_tools
 [ "${1:-all}" = toolkit ] || make_env .venv-base requirements/base-test.txt
