@@ -1,0 +1,149 @@
+"""Copies of contracts and tests in which mutants are compiled and tested.
+
+`template` is compiled once and tested once as it is (the baseline); each worker gets a copy of it.
+Its compiler settings are made for speed: via-IR, which the contracts need, with the optimiser
+doing no more than moving variables out of the way of the stack. Tests that fail without the
+optimiser (bounds on gas) are left out, by name, for every mutant alike; the names are reported.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from tools.mutation.forge import Compiler, Outcome, forge_test
+from tools.mutation.sources import digest
+
+FOLDERS = ("contracts", "tests/contracts", "tests/invariants", "tests/vectors")
+NO_OPTIMISER = dict.fromkeys(
+    ("peephole", "inliner", "jumpdestRemover", "orderLiterals", "deduplicate", "cse", "constantOptimizer"), False
+)
+FEWER_RUNS = {"FOUNDRY_FUZZ_RUNS": "48"}
+SLOW_SHARE = 0.01  # a test that takes more than this of the whole is run only at the end
+MOST_BROKEN = 0.02  # of the tests may fail without the optimiser
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Tests left out, tests that are slow, and how many there are in all."""
+
+    left_out: tuple[str, ...]
+    slow: tuple[str, ...]
+    tests: int
+
+
+class BaselineError(RuntimeError):
+    """The tests do not pass before anything is mutated, or do not compile."""
+
+
+def settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Forge's settings in a copy, from those of the checkout."""
+    profile = dict(config["profile"]["default"])
+    profile |= {
+        "solc": str(root / profile["solc"]),
+        "optimizer": True,
+        "optimizer_runs": 1,
+        "optimizer_details": NO_OPTIMISER
+        | {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
+        "via_ir": True,
+        "dynamic_test_linking": True,
+        "bytecode_hash": "none",
+        "cbor_metadata": False,
+        "fs_permissions": [{"access": "read", "path": "./tests/vectors"}],
+    }
+    profile["fuzz"] = dict(profile.get("fuzz", {})) | {"failure_persist_dir": "build/forge/cache/fuzz"}
+    profile["invariant"] = dict(profile.get("invariant", {})) | {"failure_persist_dir": "build/forge/cache/invariant"}
+    return {"profile": {"default": profile}, "lint": {"lint_on_build": False}}
+
+
+def populate(root: Path, work: Path) -> None:
+    """Copy sources, tests and settings into an empty work folder."""
+    for folder in FOLDERS:
+        if (root / folder).is_dir():
+            shutil.copytree(root / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
+    (work / "node_modules").symlink_to(root / "node_modules")
+    config = tomllib.loads((root / "foundry.toml").read_text())
+    (work / "foundry.toml").write_text(tomli_w.dumps(settings(config, root)))
+
+
+def make_template(root: Path, home: Path, compiler: Compiler, say: Callable[[str], None]) -> Baseline:
+    """The compiled and tested template, made again only when contracts, tests or settings changed.
+
+    Raises BaselineError.
+    """
+    template, stamp = home / "template", home / "baseline.json"
+    wanted = digest(root, FOLDERS) + digest(root, ["foundry.toml"])
+    if stamp.is_file() and (kept := json.loads(stamp.read_text()))["digest"] == wanted and template.is_dir():
+        return Baseline(tuple(kept["left_out"]), tuple(kept["slow"]), kept["tests"])
+    say("compiling contracts and tests for mutation (minutes) and testing them as they are")
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(template, ignore_errors=True)
+    template.mkdir(parents=True)
+    populate(root, template)
+    outcome = forge_test(template, ["--json"], compiler.environment())
+    baseline = read_baseline(outcome)
+    stamp.write_text(
+        json.dumps({"digest": wanted, "left_out": baseline.left_out, "slow": baseline.slow, "tests": baseline.tests})
+    )
+    return baseline
+
+
+def read_baseline(outcome: Outcome) -> Baseline:
+    """What a `forge test --json` of unmutated contracts shows.
+
+    Raises BaselineError.
+    """
+    start = outcome.output.find('{"tests/')
+    if start < 0:
+        raise BaselineError(f"forge did not get as far as testing the unmutated contracts:\n{outcome.output[-3000:]}")
+    report, _ = json.JSONDecoder().raw_decode(outcome.output[start:])
+    durations: dict[str, float] = {}
+    failed: list[str] = []
+    for suite in report.values():
+        for signature, result in suite["test_results"].items():
+            name = signature.split("(")[0]
+            durations[name] = max(durations.get(name, 0.0), seconds(result["duration"]))
+            if result["status"] == "Failure":
+                failed.append(name)
+    if len(failed) > MOST_BROKEN * len(durations) or "setUp" in failed:
+        raise BaselineError(f"the tests fail before anything is mutated: {', '.join(failed[:20])}; mend them first")
+    whole = sum(durations.values())
+    slow = [name for name, took in durations.items() if took > SLOW_SHARE * whole and name not in failed]
+    return Baseline(tuple(sorted(failed)), tuple(sorted(slow)), len(durations))
+
+
+def seconds(duration: str) -> float:
+    """Seconds in a duration as forge writes it: `1m 2s 30ms 4us 5ns`, any parts of it."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+    total = 0.0
+    for part in duration.split():
+        number = part.rstrip("hmsunµ")
+        total += float(number) * units[part[len(number) :]]
+    return total
+
+
+class Workspace:
+    """A worker's copy of the template; holds one mutant at a time."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.path = home / name
+        self._template = home / "template"
+        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.copytree(self._template, self.path, symlinks=True)
+
+    def put(self, file: str, text: bytes) -> None:
+        """Write a mutated file."""
+        (self.path / file).write_bytes(text)
+
+    def restore(self, file: str) -> None:
+        """Make file and compiled artifacts again what they are in the template."""
+        shutil.copy2(self._template / file, self.path / file)
+        shutil.rmtree(self.path / "build" / "forge")
+        shutil.copytree(self._template / "build" / "forge", self.path / "build" / "forge")
