@@ -278,8 +278,6 @@ contract PostTest is Scenes {
         vm.prank(requester);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.TooFewNodes.selector, 4 + 5, 8));
         market.post(spec);
-        spec.appealEpochs = 0;
-        _post(spec);
     }
 
     function test_post__priceUnderFloor__reverts() public {
