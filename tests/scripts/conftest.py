@@ -39,8 +39,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story first: it mines more than a thousand blocks, which takes anvil longer the more has been deployed."""
-    items.sort(key=lambda item: item.path.name != "test_story.py")
+    """The stories first: they mine more than a thousand blocks, which takes anvil longer the more has been deployed."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_story"))
 
 
 @pytest.fixture(scope="session")
