@@ -77,7 +77,11 @@ def near(tmp_path: Path) -> Nearness:
         body = "".join(
             f"function test_{function}__case{n}__works() public {{}}" for n, function in enumerate(functions)
         )
-        (tests / f"{name}.t.sol").write_text(body)
+        imported = "../../contracts/Pay.sol" if name == "Pay" else "../../contracts/libraries/Rolls.sol"
+        (tests / f"{name}.t.sol").write_text(f'import {{X}} from "{imported}";\n{body}')
+    (tmp_path / "contracts" / "libraries").mkdir(parents=True)
+    (tmp_path / "contracts" / "Pay.sol").write_text('import {Rolls} from "./libraries/Rolls.sol";')
+    (tmp_path / "contracts" / "libraries" / "Rolls.sol").write_text("")
     call = {"nodeType": "Identifier", "name": "_inner", "src": "0:1:0"}
     caller = {"nodeType": "FunctionDefinition", "name": "pay", "src": "0:1:0", "body": call}
     return Nearness(tmp_path, [Source("contracts/A.sol", TEXT, {"nodeType": "SourceUnit", "nodes": [caller]})])
@@ -92,6 +96,12 @@ def test_nearest__own_tests_and_callers__come_first(near: Nearness) -> None:
 def test_nearest__after_a_kill__prefers_the_killer(near: Nearness) -> None:
     near.learn(mutant(1, function="_inner"), "tests/contracts/Other.t.sol")
     assert near.nearest(mutant(2, function="_inner"))[0] == "tests/contracts/Other.t.sol"
+
+
+def test_units__tests_that_deploy_nothing__are_those_of_the_library(near: Nearness) -> None:
+    units = near.units(mutant(1, file="contracts/libraries/Rolls.sol"))
+    assert units == ["tests/contracts/Other.t.sol", "tests/contracts/Roll.t.sol"]
+    assert near.units(mutant(1, file="contracts/Pay.sol")) == []
 
 
 def test_state__second_run__knows_what_the_first_found(tmp_path: Path) -> None:
@@ -140,7 +150,11 @@ def test_judge__each_end__has_its_verdict(code: int, output: str, expected: tupl
 
 def test_stages__baseline__leaves_failing_tests_out_of_all_and_slow_ones_out_of_the_first() -> None:
     baseline = Baseline(left_out=("test_gas",), slow=("testFuzz_slow",), tests=9)
-    near, quick, whole = stages(["tests/contracts/A.t.sol", "tests/contracts/B.t.sol"], baseline)
+    unit, near, quick, whole = stages(
+        ["tests/contracts/U.t.sol"], ["tests/contracts/A.t.sol", "tests/contracts/B.t.sol"], baseline
+    )
+    assert unit[1][1] == "tests/contracts/U.t.sol"
+    assert unit[2]["FOUNDRY_DYNAMIC_TEST_LINKING"] == "false"
     assert near[1][1] == "{tests/contracts/A.t.sol,tests/contracts/B.t.sol}"
     assert near[1][3] == quick[1][3] == r"^(test_gas|testFuzz_slow)\b"
     assert whole[1] == ["--no-match-test", r"^(test_gas)\b"]

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tools.mutation.mutants import Mutant, Node, children
-from tools.mutation.sources import Source
+from tools.mutation.sources import Source, closure
 
 TEST = re.compile(r"function test(?:Fuzz)?_(\w+?)__")
+DEPLOYED = re.compile(r"contracts/\w+\.sol$")
 NEAREST = 3
 FADING = 0.4  # weight of a caller's tests against those of the function itself
 
@@ -29,8 +30,14 @@ class Nearness:
         for source in sources:
             self._read_calls(source.tree, "")
         self._tests: dict[str, Counter[str]] = {}
+        self._units: dict[str, list[str]] = defaultdict(list)
         for path in sorted((root / "tests" / "contracts").rglob("*.t.sol")):
-            self._tests[path.relative_to(root).as_posix()] = Counter(TEST.findall(path.read_text()))
+            file = path.relative_to(root).as_posix()
+            self._tests[file] = Counter(TEST.findall(path.read_text()))
+            reached = closure(root, [file])
+            if not any(DEPLOYED.match(name) for name in reached):
+                for name in reached:
+                    self._units[name].append(file)
         self._killers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def _read_calls(self, node: Node, function: str) -> None:
@@ -57,6 +64,10 @@ class Nearness:
             ring = {caller for name in ring for caller in self._callers[name]} - set(found)
             found |= dict.fromkeys(ring, weight)
         return found
+
+    def units(self, mutant: Mutant) -> list[str]:
+        """Test files that use the mutated file and deploy no contract: they compile in a second or two."""
+        return self._units[mutant.file]
 
     def nearest(self, mutant: Mutant) -> list[str]:
         """At most three test files, the likeliest killer first."""

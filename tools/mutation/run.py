@@ -94,7 +94,7 @@ class Run:
         try:
             while mutant is not None:
                 text = mutant.apply(self._plan.texts[mutant.file])
-                trial = try_mutant(mutant, text, self._near.nearest(mutant), self._baseline, workspace, compiler)
+                trial = try_mutant(mutant, text, self._near, self._baseline, workspace, compiler)
                 self._finish(mutant, trial, say)
                 mutant = self._next()
         except BaseException:

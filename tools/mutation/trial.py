@@ -1,4 +1,4 @@
-"""Tests one mutant: the nearest test files, then all quick tests, then everything."""
+"""Tests one mutant: unit tests of a library, the nearest test files, all quick tests, everything."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from pathlib import Path
 
 from tools.mutation.forge import Compiler, Outcome, forge_test
 from tools.mutation.mutants import Mutant
+from tools.mutation.nearness import Nearness
 from tools.mutation.workspace import FEWER_RUNS, Baseline, Workspace
 
 CONTRACT_TESTS = "tests/contracts/**"
+# Unit tests deploy nothing: what the library's other users are compiled to does not matter to them.
+ALONE = {
+    "FOUNDRY_OUT": "build/unit/out",
+    "FOUNDRY_CACHE_PATH": "build/unit/cache",
+    "FOUNDRY_DYNAMIC_TEST_LINKING": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`status`: killed, survived, stillborn or broken; `stage`: near, quick or whole.
+    """`status`: killed, survived, stillborn or broken; `stage`: unit, near, quick or whole.
 
     `killer` is `file:test`, or a reason such as `processor time`; `note` is the end of what forge
     printed when it broke.
@@ -33,29 +40,35 @@ def only(names: tuple[str, ...]) -> str:
     return rf"^({'|'.join(names)})\b"
 
 
-def stages(near: list[str], baseline: Baseline) -> list[tuple[str, list[str], dict[str, str]]]:
+def matching(files: list[str]) -> str:
+    """A glob for exactly these files."""
+    return files[0] if len(files) == 1 else "{" + ",".join(files) + "}"
+
+
+def stages(units: list[str], near: list[str], baseline: Baseline) -> list[tuple[str, list[str], dict[str, str]]]:
     """Name, forge's arguments and variables of each stage, from the quickest kill to the surest."""
     out = ["--no-match-test", only(baseline.left_out)] if baseline.left_out else []
     quick = baseline.left_out + baseline.slow
     fast = ["--no-match-test", only(quick)] if quick else []
     found: list[tuple[str, list[str], dict[str, str]]] = []
+    if units:
+        found.append(("unit", ["--match-path", matching(units), *fast], FEWER_RUNS | ALONE))
     if near:
-        files = near[0] if len(near) == 1 else "{" + ",".join(near) + "}"
-        found.append(("near", ["--match-path", files, *fast], FEWER_RUNS))
+        found.append(("near", ["--match-path", matching(near), *fast], FEWER_RUNS))
     found.append(("quick", ["--match-path", CONTRACT_TESTS, *fast], FEWER_RUNS))
     found.append(("whole", out, {}))
     return found
 
 
 def try_mutant(
-    mutant: Mutant, text: bytes, near: list[str], baseline: Baseline, workspace: Workspace, compiler: Compiler
+    mutant: Mutant, text: bytes, near: Nearness, baseline: Baseline, workspace: Workspace, compiler: Compiler
 ) -> Trial:
     """Run the stages until one fails; the workspace is as before when this returns."""
     workspace.put(mutant.file, text)
     spent, cpu = 0.0, 0.0
     stage = ""
     try:
-        for stage, arguments, variables in stages(near, baseline):
+        for stage, arguments, variables in stages(near.units(mutant), near.nearest(mutant), baseline):
             environment = compiler.environment() | variables
             outcome = forge_test(workspace.path, ["--fail-fast", *arguments], environment)
             spent, cpu = spent + outcome.seconds, cpu + outcome.cpu

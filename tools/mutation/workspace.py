@@ -145,5 +145,5 @@ class Workspace:
     def restore(self, file: str) -> None:
         """Make file and compiled artifacts again what they are in the template."""
         shutil.copy2(self._template / file, self.path / file)
-        shutil.rmtree(self.path / "build" / "forge")
+        shutil.rmtree(self.path / "build")
         shutil.copytree(self._template / "build" / "forge", self.path / "build" / "forge")
