@@ -1,7 +1,8 @@
 """``ape console`` opens with the recorded deployment of the connected chain:
 
-``market``, ``registry``, ``ledger``, ``court`` (where there is one), ``token`` (the stake token), ``payment`` (its other
-name ``stablecoin``) and ``authority``. The record is ``deployments/<chain-id>.json``, or in the folder that ``QUORATE_RECORD`` names.
+``market``, ``registry``, ``ledger``, ``court`` (where there is one), ``token`` (the stake token), ``payment`` (its
+other name ``stablecoin``) and ``authority``. The record is ``deployments/<chain-id>.json``, or in the folder that
+``QUORATE_RECORD`` names.
 """
 
 from __future__ import annotations

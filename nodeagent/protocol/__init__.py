@@ -17,6 +17,10 @@ The story, and where each step lives::
     settle   settlement  many shards in one call: entries, lanes, openings, and the record it leaves
              trees       the two kinds of Merkle tree, and proofs of one leaf or of a range
              payout      pay of a slot, fee of a call, buckets in which earnings mature
+    appeal   jobword     the case about a shard: a job of its own, computed by more and other nodes
+             sortition   who judges it: nobody of the appealed committee, no seat that is newer
+             epochs      until when one may appeal, where a case stands, when members may claim
+             payout      the bond, what is forfeited, and who gets it first
     final    receipts    the paths from one task's bytes to the root stored on chain
 
 ``types`` holds identifiers and enums, ``constants`` every number, ``keccak`` the hash, ``cids`` the two forms
