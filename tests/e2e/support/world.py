@@ -85,8 +85,8 @@ def some_inputs(path: Path, tasks: int, seed: int) -> Path:
 class World:
     """The network, its requester and its nodes."""
 
-    def __init__(self, home: Path) -> None:
-        self.options = Options(nodes=5, seats=2, block_time=0.5)
+    def __init__(self, home: Path, options: Options | None = None) -> None:
+        self.options = options or Options(nodes=5, seats=2, block_time=0.5)
         self.devnet = Devnet(home, lambda _: None, PROJECT)
         self.devnet.up(self.options)
         self.rpc = Rpc(str(self.state.rpc_url))
@@ -152,12 +152,16 @@ class World:
 
     def restart(self, node: int, **settings: Any) -> None:
         """Stops one agent, changes its configuration (None removes a setting) and brings it back."""
-        agent = self.agents[node]
-        assert agent.process is not None
-        stop([agent.process.process])
-        path = agent.home / "config.toml"
-        values = {**tomllib.loads(path.read_text()), **settings}
-        path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}))
+        self.restart_all([node], **settings)
+
+    def restart_all(self, nodes: Sequence[int], **settings: Any) -> None:
+        """The same for several agents at once."""
+        agents = [self.agents[node] for node in nodes]
+        stop([agent.process.process for agent in agents if agent.process is not None])
+        for agent in agents:
+            path = agent.home / "config.toml"
+            values = {**tomllib.loads(path.read_text()), **settings}
+            path.write_text(tomli_w.dumps({k: v for k, v in values.items() if v is not None}))
         self.devnet.up(self.options)
 
     def store_file(self, node: int, cid: str) -> Path:
