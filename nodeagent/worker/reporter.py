@@ -68,4 +68,4 @@ class Reporter:
             self._decimals = doors.stake_token.describe()[1]
         view = doors.registry.node_view(node)
         reward = penalty(view["stake"] + view["unbonding"], bps)[1]
-        return int(reward * self.stake_price * WEI) // int(10**self._decimals)
+        return reward * round(self.stake_price * WEI) // int(10**self._decimals)
