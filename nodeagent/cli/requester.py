@@ -18,6 +18,7 @@ ROOT = {
     "demo": ("demo", "demo", "five agents classify real files on a local chain"),
     "devnet": ("devnet", "devnet", "a whole network on this machine: up, status, down"),
     "job": ("requester_job", "job", "post, watch, fetch, cancel and close jobs"),
+    "lab": ("requester_lab", "lab", "attacks on a network of real agents, and what they cost"),
     "quote": ("requester_quote", "quote_command", "cost, time and odds of a job, before any money moves"),
     "schema": ("requester_check", "schema", "print the JSON schema of a published document"),
     "serve": ("requester_serve", "serve", "serve the payloads of posted jobs to the nodes"),
