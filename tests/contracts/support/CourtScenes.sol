@@ -31,6 +31,7 @@ abstract contract CourtScenes is Scenes {
     JobId internal caseJob;
     Answer internal verdict; // what the case settled with, and its receipt
     IJobMarket.Receipt internal verdictReceipt;
+    NodeId[] private standIns;
 
     function _courtOf() internal virtual override returns (address) {
         return _newCourt();
@@ -199,12 +200,33 @@ abstract contract CourtScenes is Scenes {
         return _claimOpening(Answer(_id(on), shard, attempt, root), node);
     }
 
+    /// @dev Nodes that come back for a post, which asks for judges beside the committee, and never for a draw: pausing
+    /// where a pause ended goes on with it.
+    function _standIns(bool present) private {
+        if (standIns.length == 0) {
+            for (uint256 i; i < _judges(); ++i) {
+                standIns.push(_register(rival, 1));
+            }
+        } else if (present) {
+            for (uint256 i; i < standIns.length; ++i) {
+                vm.prank(rival);
+                registry.resumeNode(standIns[i]);
+            }
+        }
+        for (uint256 i; !present && i < standIns.length; ++i) {
+            vm.prank(rival);
+            registry.pauseNode(standIns[i]);
+        }
+    }
+
     /// @dev All ten nodes earn the same, immature, with one job for all of them.
     function _fortune(uint64 unitPrice) internal {
         IJobMarket.JobSpec memory spec = super._spec();
         (spec.committee, spec.quorum, spec.appealEpochs) = (10, 6, 1);
         (spec.units, spec.unitPrice) = (1, unitPrice);
-        JobId big = _postAmongFew(spec);
+        _standIns(true);
+        JobId big = _post(spec);
+        _standIns(false);
         _answerWith(big, 0, 0, _mix(10, 10, TRUTH, TRUTH));
         _settleAs(big, 0, 0, TRUTH, 0);
         _rollTo(_counting() + 1);
