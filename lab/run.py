@@ -42,8 +42,8 @@ class Outcome:
     results: Results
     seconds: float
     checks: dict[str, bool]
+    log: ChainLog = field(repr=False)
     grief_cost: float | None = None
-    log: ChainLog | None = field(default=None, repr=False)
 
 
 def play(net: LabNet, scenario: Scenario, epochs: int, seed: int, say: Say) -> Outcome:
@@ -75,7 +75,7 @@ def play(net: LabNet, scenario: Scenario, epochs: int, seed: int, say: Say) -> O
     checks = {"events and balances agree": all(party.adds_up for party in parties), **hands.checks()}
     cost = worth(hands.cost) if isinstance(hands, Grief) else None
     seconds = time.monotonic() - began
-    return Outcome(scenario, seed, epochs, expected, shares, parties, found, seconds, checks, cost, log)
+    return Outcome(scenario, seed, epochs, expected, shares, parties, found, seconds, checks, log, cost)
 
 
 # --- before the run -----------------------------------------------------------------------------------------
