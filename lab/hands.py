@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from lab.payload import make_model
 from lab.stage import Purse, Stage
-from nodeagent.chain.errors import Reverted
+from nodeagent.chain.errors import Reverted, RpcError
 from nodeagent.client.wallet import Wallet
 from nodeagent.devnet import agents as nodes
 from nodeagent.protocol.documents import Content
@@ -65,7 +65,7 @@ class Restock(Hands):
             if view["paused"]:
                 try:
                     wallet.send(net.doors.registry.call("resumeNode", node))
-                except Reverted:  # its agent was faster
+                except (Reverted, RpcError):  # its agent was faster
                     continue
 
 

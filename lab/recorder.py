@@ -13,10 +13,11 @@ from lab.simulate.record import Record, read_record
 from lab.simulate.replay import Replay
 from nodeagent.chain.doors import Door
 from nodeagent.chain.rpc import to_bytes
+from nodeagent.errors import JobFault
 from nodeagent.protocol.constants import OPEN_ENDED
 from nodeagent.protocol.epochs import attempt_start, counting_epoch
 from nodeagent.protocol.keccak import keccak
-from nodeagent.protocol.lanes import unpack_lane
+from nodeagent.protocol.lanes import ABSENT_PUNISHED, unpack_lane
 from nodeagent.protocol.leaves import parse_leaves
 from nodeagent.protocol.settlement import parse_settled
 from nodeagent.protocol.sortition import draw_words, parse_slots
@@ -32,7 +33,10 @@ def write_record(path: Path, net: LabNet, log: ChainLog) -> list[str]:
     """Writes the run up to ``log``'s head; returns where a replay of the file comes out otherwise than the chain."""
     Recorder(net, log).record(path)
     found = read_record(path)
-    return differences(found, Replay(found).play())
+    try:
+        return differences(found, Replay(found).play())
+    except JobFault as fault:  # what the simulation holds to be against the rules, and the chain allowed
+        return [fault.message]
 
 
 class Recorder:
@@ -106,7 +110,7 @@ class Recorder:
         words = [w for part in _parts(asked, MOST_PAIRS) for w in self.doors.ledger.lanes(part)]
         for (node, epoch), word in zip(asked, words, strict=True):
             lane = unpack_lane(word)
-            if lane.epoch == epoch and not lane.empty and (node, epoch) not in seen:
+            if lane.epoch == epoch and not lane.has(ABSENT_PUNISHED) and (node, epoch) not in seen:
                 found.append({"node": node, "epoch": epoch, "delay": None})
         return found
 

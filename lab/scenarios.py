@@ -80,9 +80,9 @@ SCENARIOS = (
     ),
     Scenario(
         "censor",
-        "two nodes settle in their turn and leave members out",
+        "two nodes outbid the others to settle, and leave members out",
         TWO_EACH,
-        (_role("censor", (1, 2), HONEST),),
+        (Role("censor", AGENTS + "censor", (1, 2), {}, {**SILENT, "tip_gwei": 2.0}, HONEST),),
         Basis.OWN,
     ),
     Scenario(
