@@ -125,7 +125,8 @@ class Grief(Hands):
             job = self.stage.jobs[name]
             while self.stage.net.rpc.block_number() // self.stage.net.deployment.epoch_blocks < self._closable(job):
                 self.stage.net.beat(0.0)
-            wallet.send(market.call("close", job))
+            if market.job_view(job)["held"]:
+                wallet.send(market.call("close", job))
         self.after = self.stage.requester_purse()
 
     @property

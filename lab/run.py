@@ -131,14 +131,17 @@ def until_over(stage: Stage, hands: Hands) -> None:
     """Beats until nothing can happen to the job's shards any more. Raises NeverOver."""
     net = stage.net
     blocks, beat_s = net.deployment.epoch_blocks, BEAT_S
-    first = net.rpc.block_number() // blocks
+    first, said = net.rpc.block_number() // blocks, ""
     while True:
         block = net.beat(beat_s)
         hands.tick(block)
         if block % blocks:
             continue
         log, now = stage.read(), epoch_of(block, blocks)
-        stage.say(_line(stage, log, now))
+        line = _line(stage, log)
+        if line != said:
+            stage.say(f"epoch {now}: {line}")
+            said = line
         if now > _end(stage, log):
             return
         beat_s = QUICK_S if _is_quiet(log, now) else BEAT_S
@@ -148,10 +151,10 @@ def until_over(stage: Stage, hands: Hands) -> None:
             )
 
 
-def _line(stage: Stage, log: ChainLog, now: int) -> str:
+def _line(stage: Stage, log: ChainLog) -> str:
     settled = sum(key[0] == stage.jobs["main"] for key in log.world.settled)
     cases = log.world.cases.values()
-    said = f"epoch {now}: {settled} of {stage.shards} shards settled"
+    said = f"{settled} of {stage.shards} shards settled"
     if cases:
         said += f", {len(cases)} appeals, {sum(case.open for case in cases)} open"
     return said
