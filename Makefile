@@ -26,8 +26,8 @@ setup-toolkit:
 compile: setup-toolkit  ## compile the contracts with ape
 	@ape compile
 
-demo: setup-toolkit  ## five agents classify real files (FILES=folder)
-	@.venv/bin/quorate demo $(if $(FILES),--files "$(FILES)")
+demo: setup-toolkit  ## five agents classify real files (FILES=folder); APPEAL=1: an appeal, told step by step
+	@.venv/bin/quorate demo $(if $(APPEAL),--appeal) $(if $(FILES),--files "$(FILES)")
 
 test: setup          ## every test; skips are printed with their reason
 	@tools/test.sh

@@ -1,8 +1,8 @@
 """Exact gas of the Court and of every report: what they cost whoever sends them, each with its slash.
 
-One pool of twenty nodes with four seats each, committee 3, five judges. Two of three members agree on a wrong root; it is
-appealed and overturned, confirmed, or never judged. Every ring slot was used before; cases are rare, so the slots they
-make are new ones.
+One pool of twenty nodes with four seats each, committee 3, five judges. Two of three members agree on a wrong root; it
+is appealed and overturned, confirmed, or never judged. Every ring slot was used before; cases are rare, so the slots
+they make are new ones.
 """
 
 from __future__ import annotations

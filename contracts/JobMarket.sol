@@ -177,7 +177,7 @@ contract JobMarket is Settling {
         uint256 now_ = _epoch();
         uint256 last = _lastOf(word, shard);
         if (_isSettled(job, word, shard)) {
-            (ShardStatus status,,) = _finality(job, word, shard, last);
+            (ShardStatus status,,) = _finality(job, word, shard, last, 0);
             return status;
         }
         uint256 first = word.startOf(shard, 0);
@@ -228,18 +228,22 @@ contract JobMarket is Settling {
     {
         uint256 settledAt = _settledAt(job, shard, receipt);
         if (settledAt == 0) return (ShardStatus.NONE, 0, 0);
-        (status, root, ended) = _finality(job, word, shard, settledAt);
-        if (root == 0) root = receipt.resultRoot;
+        return _finality(job, word, shard, settledAt, receipt.resultRoot);
     }
 
-    /// @dev Derived from the clock and the Court. `root` is 0 unless there is a verdict.
-    function _finality(JobId job, uint256 word, uint32 shard, uint256 settledAt)
+    /// @dev Derived from the clock and the Court. `root` is `settledRoot` unless there is a verdict.
+    function _finality(JobId job, uint256 word, uint32 shard, uint256 settledAt, bytes32 settledRoot)
         private
         view
         returns (ShardStatus status, bytes32 root, uint256 ended)
     {
+        root = settledRoot;
         uint256 appealEpochs = word.appealEpochs();
-        if (appealEpochs != 0) (status, root, ended) = ICourt(court).status(job, shard);
+        if (appealEpochs != 0) {
+            bytes32 verdict;
+            (status, verdict, ended) = ICourt(court).status(job, shard);
+            if (status == ShardStatus.FINAL) root = verdict;
+        }
         if (status != ShardStatus.NONE) return (status, root, ended);
         ended = settledAt + appealEpochs;
         status = appealEpochs == 0 || _epoch() > ended ? ShardStatus.FINAL : ShardStatus.SETTLED;

@@ -37,6 +37,9 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     bytes32 public constant KEY_CONSENT_TYPEHASH =
         keccak256("KeyConsent(address operator,address key,uint256 deadline)");
 
+    /// @dev A shard's pay for fifteen members and ten per cent of fee fits 88 bits: what a job and a case keep.
+    uint96 private constant MAX_SHARD_PAY = type(uint88).max / 17;
+
     address public immutable stakeToken;
     /// @notice Epochs for which leaving stake stays slashable: longer than any fault can be proven.
     uint32 public immutable UNBONDING;
@@ -86,7 +89,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
 
     function _setTerms(PoolId pool, PoolTerms calldata terms) private {
         checkRange("maxSeatsPerNode", 1, SEATS_LIMIT, terms.maxSeatsPerNode);
-        checkRange("maxShardPay", 1, type(uint88).max, terms.maxShardPay);
+        checkRange("maxShardPay", 1, MAX_SHARD_PAY, terms.maxShardPay);
         Pool storage p = _pools[pool];
         p.floor = terms.floor;
         p.maxShardPay = terms.maxShardPay;

@@ -17,7 +17,7 @@ interface INodeRegistry is IClock {
     /// @notice What a pool asks of nodes and of jobs.
     /// @param seatStake stake of one seat, in stake-token units; fixed for the pool's life
     /// @param floor lowest price of one unit of work, in payment-token units
-    /// @param maxShardPay highest pay of one member for one shard, in payment-token units
+    /// @param maxShardPay highest pay of one member for one shard, in payment-token units, at most 2^88 / 17
     /// @param maxSeatsPerNode most seats one node may hold, at most 8
     /// @param open whether new nodes, seats and jobs are accepted
     struct PoolTerms {

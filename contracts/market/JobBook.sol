@@ -129,7 +129,7 @@ abstract contract JobBook is Earnings, Pausable {
         _onlyCourt();
         uint256 word = _jobs[job].word;
         bond = Payout.escrow(word.tasksIn(shard), judges, word.taskPrice(), SETTLE_FEE_BPS, 0);
-        if (bond > type(uint88).max) _fail("escrow", 1, type(uint88).max, bond);
+        // The pool's maxShardPay leaves room for fifteen judges and the highest fee.
         word = word.caseWord(shard, _countingEpoch(), judges, quorum);
         caseJob = JobId.wrap(++jobCount);
         Job storage stored = _jobs[caseJob];

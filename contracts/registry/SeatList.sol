@@ -95,7 +95,7 @@ abstract contract SeatList is INodeRegistry, Clock {
                         _seated,
                         _serves
                     )
-                    : _drawJudges(seed, packed, length, list);
+                    : _drawJudges(seed, packed, list);
                 Words.set(begin, i, low);
                 Words.set(begin, i + 1, high);
             }
@@ -103,8 +103,9 @@ abstract contract SeatList is INodeRegistry, Clock {
         Asks.answerWith(slots);
     }
 
-    /// @dev The draw of a case: the Court says who may not judge it.
-    function _drawJudges(uint256 seed, uint256 packed, uint256 length, uint256 list)
+    /// @dev The draw of a case: the Court says who may not judge it. It goes over the list as it was before the appealed
+    /// attempt: every seat held then is in it, and seats taken since cannot dilute it.
+    function _drawJudges(uint256 seed, uint256 packed, uint256 list)
         private
         view
         returns (uint256 low, uint256 high)
@@ -116,7 +117,7 @@ abstract contract SeatList is INodeRegistry, Clock {
             packed >> 192,
             (packed >> 160) & type(uint32).max,
             (packed >> 104) & type(uint8).max,
-            length,
+            _lengthAt(PoolId.wrap(uint16(packed >> 112)), heldBefore),
             list,
             heldBefore << 32 | ((packed >> 128) & type(uint32).max),
             low,

@@ -112,9 +112,9 @@ class Seats:
 
         ``held_before``: only seats held before that epoch, here or elsewhere in the list (judges).
         """
-        length = 0
+        length, listed = 0, epoch if held_before is None else held_before  # judges: over the list as it was
         for start, value in self._lengths:
-            if start <= epoch:
+            if start <= listed:
                 length = value
         alive = (self._since <= epoch) & (epoch < self._until) & (self._seat < length)
         if held_before is not None:

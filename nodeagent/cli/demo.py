@@ -17,13 +17,15 @@ from nodeagent.cli.devnet import PROJECT, terminable
     help="folder whose files are classified (default: a few hundred found on this machine)",
 )
 @click.option("--nodes", default=5, show_default=True, type=click.IntRange(3, 20), help="agents")
+@click.option("--appeal", is_flag=True, help="instead: nine agents, two of which lie alike, and what becomes of that")
 @click.option("--keep", is_flag=True, help="leave the devnet running (stop it with quorate devnet down --dir)")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="folder for everything [build/demo]")
 @PROJECT
-def demo(files: Path | None, nodes: int, keep: bool, out: Path | None, project: Path | None) -> None:
+def demo(files: Path | None, nodes: int, appeal: bool, keep: bool, out: Path | None, project: Path | None) -> None:
     """Five agents on a local chain classify the files of a folder with Magika's model.
 
-    Writes report.json. Exit code 1 when the numbers do not agree.
+    Writes report.json. Exit code 1 when the numbers do not agree. With --appeal a wrong answer settles, an honest agent
+    appeals, and the liars pay: told step by step, and written to appeal.json.
     """
     from nodeagent.demo.report import disagreements, passes
     from nodeagent.demo.run import DemoOptions, run_demo
@@ -33,6 +35,9 @@ def demo(files: Path | None, nodes: int, keep: bool, out: Path | None, project: 
     find_ape()
     project = project or find_project()
     place = (out or project / "build" / "demo").resolve()
+    if appeal:
+        _appeal(project, place, keep)
+        return
     with terminable():
         report = run_demo(DemoOptions(project, place, files, nodes, keep), say)
     print_tables(report, lambda amount: f"{amount / 10**6:.6f} TUSD")
@@ -42,5 +47,20 @@ def demo(files: Path | None, nodes: int, keep: bool, out: Path | None, project: 
     wrong = disagreements(report)
     for line in wrong:
         click.echo(f"does not agree: {line}", err=True)
+    if wrong:
+        raise click.exceptions.Exit(1)
+
+
+def _appeal(project: Path, place: Path, keep: bool) -> None:
+    """The story is played with liars, who are not part of the package: it lives in the lab."""
+    from nodeagent.cli.requester_simulate import load_lab
+
+    story = load_lab("lab.story.appeal")
+    with terminable():
+        report = story.run_story(project, place, keep, say)
+    click.echo(f"report: {place / 'appeal.json'}")
+    wrong = story.faults(report)
+    for line in wrong:
+        click.echo(f"not as it must be: {line}", err=True)
     if wrong:
         raise click.exceptions.Exit(1)

@@ -23,7 +23,7 @@ def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
     coming = counting_epoch(block, deployment.epoch_blocks, deployment.lead) + 1
     seats = doors.registry.read_many([("seatAt", (pool, i)) for i in range(view["length"])], block=block)
     held: dict[int, int] = {}
-    for node, since, until in seats:
+    for node, since, until, _ in seats:
         if node and since <= coming < until:
             held[node] = held.get(node, 0) + 1
     nodes = sorted(held)

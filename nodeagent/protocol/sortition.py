@@ -177,7 +177,9 @@ class SeatList:
         key = (epoch, -1 if held_before is None else held_before)
         table = self._tables.get(key)
         if table is None:
-            table = [self.node_at(seat, epoch, held_before) for seat in range(self.length_at(epoch))]
+            # Judges are drawn over the list as it was: seats taken since cannot dilute it.
+            length = self.length_at(epoch if held_before is None else held_before)
+            table = [self.node_at(seat, epoch, held_before) for seat in range(length)]
             if len(self._tables) >= 16:
                 self._tables.clear()
             self._tables[key] = table

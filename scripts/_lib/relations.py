@@ -78,7 +78,7 @@ def _pool_faults(pools: Sequence[Any]) -> list[str]:
         checks = (
             ("id", 1, 2**16 - 1, pool.id),
             ("seatStake", 1, (2**96 - 1) // SEATS_LIMIT, pool.terms["seatStake"]),
-            ("maxShardPay", 1, 2**88 - 1, pool.terms["maxShardPay"]),
+            ("maxShardPay", 1, (2**88 - 1) // 17, pool.terms["maxShardPay"]),
             ("maxSeatsPerNode", 1, SEATS_LIMIT, pool.terms["maxSeatsPerNode"]),
         )
         for name, low, high, value in checks:

@@ -104,9 +104,9 @@ contract PoolsTest is Base {
         _expectBad(terms, "maxSeatsPerNode", 8, 9);
         terms = _terms();
         terms.maxShardPay = 0;
-        _expectBad(terms, "maxShardPay", type(uint88).max, 0);
-        terms.maxShardPay = uint96(type(uint88).max) + 1;
-        _expectBad(terms, "maxShardPay", type(uint88).max, terms.maxShardPay);
+        _expectBad(terms, "maxShardPay", type(uint88).max / 17, 0);
+        terms.maxShardPay = uint96(type(uint88).max / 17) + 1;
+        _expectBad(terms, "maxShardPay", type(uint88).max / 17, terms.maxShardPay);
     }
 
     function test_tunePool__unknown__reverts() public {
@@ -142,7 +142,7 @@ contract PoolsTest is Base {
 
     function test_createPool__newTerms__areThePools() public {
         INodeRegistry.PoolTerms memory terms = _terms();
-        (terms.seatStake, terms.maxSeatsPerNode, terms.maxShardPay) = (type(uint96).max / 8, 8, type(uint88).max);
+        (terms.seatStake, terms.maxSeatsPerNode, terms.maxShardPay) = (type(uint96).max / 8, 8, type(uint88).max / 17);
         vm.expectEmit(address(registry));
         emit PoolCreated(_pool(2), terms);
         vm.prank(owner);

@@ -55,7 +55,7 @@ contract PostTest is Scenes {
     function _bigPool() private returns (PoolId big) {
         big = PoolId.wrap(2);
         vm.prank(owner);
-        registry.createPool(big, INodeRegistry.PoolTerms(1, 1, type(uint88).max, 4, true));
+        registry.createPool(big, INodeRegistry.PoolTerms(1, 1, type(uint88).max / 17, 4, true));
         for (uint256 i; i < 3; ++i) {
             _register(big, operator, 1);
         }
@@ -218,7 +218,7 @@ contract PostTest is Scenes {
     function test_post__escrowOverItsWidth__reverts() public {
         IJobMarket.JobSpec memory spec = _spec();
         spec.pool = _bigPool();
-        (spec.tasks, spec.units, spec.unitPrice) = (4, 1e7, 1e19);
+        (spec.tasks, spec.units, spec.unitPrice) = (40, 1e7, 1e18);
         _outOfRange(spec, "escrow", 1, type(uint88).max, 12e26 + 12e24);
     }
 

@@ -1,0 +1,1 @@
+"""One appeal, told step by step: nine agents, two of which lie alike (``make demo APPEAL=1``)."""
