@@ -54,10 +54,11 @@ def perform(options: LabOptions, say: Say) -> dict[str, Any]:
     outcomes: list[Outcome] = []
     found = report(outcomes)
     for seats in dict.fromkeys(scenario.seats for scenario in scenarios):
-        net = LabNet(options.home, say, project, seats)
+        here = [scenario for scenario in scenarios if scenario.seats == seats]
+        net = LabNet(options.home, say, project, seats, appeals=any(s.appeal_epochs for s in here))
         try:
             net.raise_all()
-            for scenario in (s for s in scenarios if s.seats == seats):
+            for scenario in here:
                 outcomes.append(_one(net, scenario, options, say))
                 found = _write(options.out, scenarios, outcomes)
         finally:

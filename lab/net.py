@@ -52,15 +52,18 @@ WATCHER = {"report_faults": True, "report_stake_price": 1.0}
 class LabNet(Devnet):
     """A devnet whose agents are started scenario by scenario."""
 
-    def __init__(self, home: Path, say: Callable[[str], None], project: Path, seats: Sequence[int]) -> None:
+    def __init__(
+        self, home: Path, say: Callable[[str], None], project: Path, seats: Sequence[int], *, appeals: bool = True
+    ) -> None:
+        """:param appeals: whether operators let the Court take bonds"""
         super().__init__(home, say, project)
-        self.seats, self.project = tuple(seats), project
+        self.seats, self.project, self.appeals = tuple(seats), project, appeals
         self._snapshot = ""
 
     # --- the network ----------------------------------------------------------------------------------------
 
     def raise_all(self) -> None:
-        """Chain, contracts, and every node seated and allowed to appeal; no agent runs yet. Raises DevnetFault."""
+        """Chain, contracts, and every node seated; no agent runs yet. Raises DevnetFault."""
         self.down()
         with forgetful(self.project, self.home.parent):
             self.up(Options(nodes=len(self.seats), seats=2, block_time=SETUP_BLOCK_S))
@@ -118,7 +121,7 @@ class LabNet(Devnet):
             agent, own = one_of[0], replace(wiring, seats=one_of[1])
             agent = nodes.make_agent(agent, own, bank, one * one_of[1] + OPERATOR_STAKE * 10**18)
             bank.give(str(agent.operator), payment=OPERATOR_COINS * 10**6)
-            if bank.deployment.court is not None:
+            if self.appeals and bank.deployment.court is not None:
                 nodes.run_step(agent, own, "appeals", "allow", str(OPERATOR_COINS), "--yes", "--json")
             return agent
 
