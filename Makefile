@@ -8,8 +8,8 @@ export SOLCX_BINARY_PATH := $(CURDIR)/build/bin
 # Ape's downloads and caches of this checkout; `ape` typed by hand uses ~/.ape and its accounts.
 export APE_DATA_FOLDER ?= $(CURDIR)/build/ape
 
-PYTHON_SOURCES = $(wildcard nodeagent scripts bench tools tests)
-TYPED_SOURCES = $(wildcard nodeagent scripts bench tools)
+PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
+TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
 .PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e lint fmt bench-gas lock clean

@@ -19,8 +19,8 @@ existing() {
 }
 
 PATTERN='*.py'
-mapfile -t python < <(existing nodeagent scripts bench tools tests)
-mapfile -t typed < <(existing nodeagent scripts bench tools)
+mapfile -t python < <(existing nodeagent scripts bench lab tools tests)
+mapfile -t typed < <(existing nodeagent scripts bench lab tools)
 PATTERN='*.sol'
 mapfile -t solidity < <(existing contracts tests)
 

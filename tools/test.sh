@@ -63,7 +63,7 @@ run_suite() {
       else absent agent-base; fi ;;
     agent)
       if has tests/agent 'test_*.py'; then
-        suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test tests/agent
+        suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test tests/agent tests/lab
       else absent agent; fi ;;
     scripts)
       compiled

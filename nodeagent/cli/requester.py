@@ -22,6 +22,7 @@ ROOT = {
     "quote": ("requester_quote", "quote_command", "cost, time and odds of a job, before any money moves"),
     "schema": ("requester_check", "schema", "print the JSON schema of a published document"),
     "serve": ("requester_serve", "serve", "serve the payloads of posted jobs to the nodes"),
+    "simulate": ("requester_simulate", "simulate", "wrong results and what cheating earns, at scale"),
     "verify": ("requester_check", "verify", "check receipts against their proofs and the chain"),
 }
 

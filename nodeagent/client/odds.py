@@ -3,7 +3,8 @@
 A committee is ``c`` distinct nodes; every next one is drawn in proportion to its seats among those not drawn
 yet. That is the order of independent exponential clocks whose rates are the seats. In ``u = 1 - exp(-t)`` a
 node of ``w`` seats has rung with probability ``1 - (1-u)**w``, so the chance of every composition is the
-integral over ``u`` in [0, 1] of a polynomial: Gauss-Legendre gives it to float precision.
+integral over ``u`` in [0, 1] of a polynomial: Gauss-Legendre gives it to float precision in a small pool, Gauss-Laguerre in
+a large one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 LEGENDRE: Any = np.polynomial.legendre  # untyped in some numpy releases
-MAX_POINTS = 400  # exact up to 799 seats; beyond that the integrand is smooth enough
+LAGUERRE: Any = np.polynomial.laguerre
+MAX_POINTS = 400  # exact up to 799 seats
+LAGUERRE_POINTS = 100  # beyond that everything happens near u = 0, on a scale of one seat
 
 
 def wrong_shard_binomial(share: float, committee: int, quorum: int) -> float:
@@ -44,13 +47,22 @@ def wrong_shard(honest: Sequence[int], dishonest: Sequence[int], committee: int,
     if len(dishonest) < quorum:
         return 0.0
     seats = sum(honest) + sum(dishonest)
-    nodes, weights = LEGENDRE.leggauss(min(MAX_POINTS, seats // 2 + 1))
-    u = (nodes + 1) / 2
+    u, weights = _quadrature(seats)
     good, bad = Counter(honest), Counter(dishonest)
     total = _last_from(bad, good, u, committee, quorum - 1) + _last_from(
         good, bad, u, committee, quorum, last_is_bad=False
     )
-    return float(min(1.0, max(0.0, np.dot(weights / 2, total))))
+    return float(min(1.0, max(0.0, np.dot(weights, total))))
+
+
+def _quadrature(seats: int) -> tuple[Floats, Floats]:
+    """Points and weights of the integral over ``u`` in [0, 1]."""
+    if seats < 2 * MAX_POINTS:
+        nodes, weights = LEGENDRE.leggauss(seats // 2 + 1)
+        return (nodes + 1) / 2, weights / 2
+    scaled, weights = LAGUERRE.laggauss(LAGUERRE_POINTS)
+    time = scaled / seats
+    return -np.expm1(-time), weights / seats * np.exp(scaled - time)  # du = exp(-t) dt
 
 
 def _last_from(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import permutations
 
 import pytest
@@ -98,3 +99,12 @@ def test_wrong_final__large_even_pool__approaches_the_binomial() -> None:
 @pytest.mark.parametrize(("judges", "need"), [(1, 1), (3, 2), (4, 3), (5, 4), (6, 4), (15, 10)])
 def test_judges_quorum__any_court__is_two_thirds_rounded_up(judges: int, need: int) -> None:
     assert odds.judges_quorum(judges) == need
+
+
+@pytest.mark.parametrize("pool", [800, 20_000, 135_000])
+@pytest.mark.parametrize("share", [0.02, 0.11, 0.3, 0.5])
+def test_wrong_shard__pools_of_any_size__follow_the_binomial(pool: int, share: float) -> None:
+    bad = round(pool * share)
+    exact = odds.wrong_shard([1] * (pool - bad), [1] * bad, 3, 2)
+    hypergeometric = (math.comb(bad, 2) * (pool - bad) + math.comb(bad, 3)) / math.comb(pool, 3)
+    assert exact == pytest.approx(hypergeometric, rel=1e-9)

@@ -34,7 +34,7 @@ def seats(epoch: int, without: tuple[int, ...] = (), held_before: int | None = N
         since = 103 if node == LATE else 90
         out = since > epoch or (node == PAUSED and 95 <= epoch < 104) or node in without
         table.append(NodeId(0 if out or (held_before is not None and since >= held_before) else node))
-    return table[: 13 if epoch < 103 else 14]
+    return table[: 13 if (held_before or epoch) < 103 else 14]  # judges: over the list as it was
 
 
 def committee(seed: bytes, job: int, shard: int, size: int, table: list[NodeId]) -> tuple[int, ...]:

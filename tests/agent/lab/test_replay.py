@@ -72,6 +72,7 @@ def test_differences__one_thing_is_otherwise__names_it_and_nothing_else(change: 
 def test_replay__a_seat_taken_since_counts_as_held_before__draws_other_judges() -> None:
     raw = made()
     raw["pools"][0]["seats"][-1]["held_since"] = 90
+    raw["pools"][0]["lengths"] = [[90, 14]]  # and was in the list
     with pytest.raises(BadRecord, match="did not open the root that it is paid for"):
         played(raw)
 
