@@ -136,6 +136,7 @@ def _party(outcome: Outcome, party: Party) -> dict[str, Any]:
         "payment_change": change["payment"],
         "stake_change": change["stake"],
         "expected_drawn": outcome.shares[party.name] * party.seats * outcome.results.shards,
+        "expected_draws_per_seat": outcome.shares[party.name],
         "net": party.net,
         "net_per_seat": party.net_per_seat,
         "against_honest": party.net_per_seat - honest(outcome).net_per_seat,
@@ -172,6 +173,9 @@ def show(outcome: Outcome) -> str:
             f"{name.replace('_', ' '):<14} {found[name]:>4} of {found['shards']}, "
             f"expected {found[f'expected_{name}']:.1f} ({low} to {high} in 95 % of runs)"
         )
+    if outcome.scenario.basis is Basis.DRAWS:
+        shares = (f"{party.name} {outcome.shares[party.name]:.3f}" for party in outcome.parties)
+        lines.append(f"draws of a seat per shard, expected: {', '.join(shares)}: a committee is distinct nodes")
     lines += [f"{'ok    ' if ok else 'FAILED'} {what}" for what, ok in found["checks"].items()]
     return "\n".join(lines)
 

@@ -1,0 +1,109 @@
+"""What a report makes of an outcome: the numbers that are published, and what a run must not come out as."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from lab.expected import Chances
+from lab.report import entry, report, show, summary
+from lab.run import Outcome
+from lab.scenario import Basis
+from lab.scenarios import find
+from lab.stage import Purse
+from lab.tally import COIN, Party, Results, worth
+
+ZERO = Fraction(0)
+CLEAN = Results(120, 120, 10, 0, 0, 10, 10, 0, 0, 0, 0)
+
+
+def party(name: str, seats: int, coins: float, drawn: int = 80, **changes: int) -> Party:
+    made = Party(name, nodes=seats // 2, seats=seats, drawn=drawn, earned=int(coins * COIN))
+    made.change = Purse(int(coins * COIN), 0, 0)
+    for field, value in changes.items():
+        setattr(made, field, value)
+    return made
+
+
+def outcome(
+    name: str = "cartel-below", results: Results = CLEAN, bad: float = 10, good: float = 140, **more: Any
+) -> Outcome:
+    chances = Chances(Fraction(1, 12), ZERO, ZERO, ZERO)
+    scenario = find(name)
+    other = scenario.roles[0].name
+    parties = [party("honest", 14, good, **more), party(other, 4, bad)]
+    shares = {"honest": 1 / 6, other: 1 / 6}
+    return Outcome(scenario, 1, 20, chances, shares, parties, results, 1.0, {"events and balances agree": True}, None)  # type: ignore[arg-type]
+
+
+def failed(found: Outcome) -> list[str]:
+    return [what for what, ok in entry(found)["checks"].items() if not ok]
+
+
+def test_entry__a_clean_run__has_the_published_fields_and_passes() -> None:
+    found = entry(outcome())
+    assert found["adversary_net"] == 2.5
+    assert found["honest_net"] == 10.0
+    assert (found["wrong_settled"], found["expected_wrong_settled"]) == (10, 10.0)
+    assert found["interval_wrong_settled"] == [5, 16]
+    assert (found["wrong_final"], found["expected_wrong_final"], found["honest_slashed"]) == (0, 0.0, 0)
+    assert found["passed"]
+
+
+def test_entry__an_adversary_at_the_honest_return__fails() -> None:
+    assert failed(outcome(bad=40)) == ["the adversary ends below honest"]
+
+
+def test_entry__an_honest_node_was_slashed__fails() -> None:
+    assert failed(outcome(slashes=1)) == ["no honest node was slashed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"wrong_settled": 40}, "wrong settled as often as expected"),
+        ({"wrong_final": 1}, "wrong final as often as expected"),
+        ({"contested": 1}, "contested as often as expected"),
+        ({"unclaimed": 1}, "whoever answered right was paid"),
+    ],
+)
+def test_entry__results_that_theory_excludes__fail(changes: dict[str, int], what: str) -> None:
+    assert failed(outcome(results=replace(CLEAN, **changes))) == [what]
+
+
+def test_entry__a_cartel_above_its_threshold__is_held_to_its_rate_alone() -> None:
+    rich = outcome("cartel-above", bad=4_000, good=-10)
+    assert rich.scenario.basis is Basis.ABOVE
+    assert failed(rich) == []
+
+
+def test_entry__a_censor__is_held_against_the_fees_it_gave_up() -> None:
+    none = replace(CLEAN, wrong_settled=0)
+    fair = replace(outcome("censor", none), expected=Chances(ZERO, ZERO, ZERO, ZERO))
+    assert failed(fair) == ["the adversary ends below honest"]
+    censored = replace(fair, results=replace(none, forgone_fees=400_000, left_out=10))
+    assert failed(censored) == []
+    found = entry(censored)
+    assert found["honest_net"] - found["adversary_net"] == pytest.approx(0.1)
+
+
+def test_adds_up__an_event_that_no_balance_shows__is_noticed() -> None:
+    good = party("honest", 2, 5)
+    assert good.adds_up
+    good.fees = 1
+    assert not good.adds_up
+
+
+def test_worth__all_three_balances__count() -> None:
+    assert worth(Purse(2 * COIN, 3 * 10**18, -(10**15))) == pytest.approx(2 + 3 - 2)
+
+
+def test_summary__every_scenario__is_a_row() -> None:
+    found = report([outcome(), outcome("cartel-above")])
+    text = summary(found["scenarios"])
+    assert len(text.splitlines()) == 3
+    assert "FAILED" not in text
+    assert "expected 10.0 (5 to 16 in 95 % of runs)" in show(outcome())
