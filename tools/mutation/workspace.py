@@ -105,15 +105,16 @@ def read_baseline(outcome: Outcome) -> Baseline:
         raise BaselineError(f"forge did not get as far as testing the unmutated contracts:\n{outcome.output[-3000:]}")
     report, _ = json.JSONDecoder().raw_decode(outcome.output[start:])
     durations: dict[str, float] = {}
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     for suite in report.values():
         for signature, result in suite["test_results"].items():
             name = signature.split("(")[0]
             durations[name] = max(durations.get(name, 0.0), seconds(result["duration"]))
             if result["status"] == "Failure":
-                failed.append(name)
+                failed[name] = str(result.get("reason") or "no reason given")
     if len(failed) > MOST_BROKEN * len(durations) or "setUp" in failed:
-        raise BaselineError(f"the tests fail before anything is mutated: {', '.join(failed[:20])}; mend them first")
+        reasons = "".join(f"\n  {name}: {reason[:200]}" for name, reason in failed.items())
+        raise BaselineError(f"tests fail before anything is mutated; mend them first:{reasons}")
     whole = sum(durations.values())
     slow = [name for name, took in durations.items() if took > SLOW_SHARE * whole and name not in failed]
     return Baseline(tuple(sorted(failed)), tuple(sorted(slow)), len(durations))

@@ -28,9 +28,9 @@ const server = net.createServer({ allowHalfOpen: true }, (client) => {
   const parts = [];
   client.on("error", () => client.destroy());
   client.on("data", (part) => parts.push(part));
-  client.on("end", () => {
+  client.on("end", async () => {
     const question = JSON.parse(Buffer.concat(parts).toString("utf8"));
-    const answer = question.version ? { output: loadCompiler().version() } : compile(question.input, question.roots);
+    const answer = question.version ? { output: loadCompiler().version() } : await compile(question.input, question.roots);
     client.end(`${JSON.stringify(answer)}\n`, () => {
       if (process.memoryUsage().rss > LARGEST_BYTES) leave();
     });

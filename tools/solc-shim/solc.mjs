@@ -107,7 +107,7 @@ async function compileStandard(options) {
   if (kept) return kept;
 
   const socket = process.env.QUORATE_SOLC_SERVER;
-  const { output, read } = (socket && (await ask(socket, { input, roots }))) || compile(input, roots);
+  const { output, read } = (socket && (await ask(socket, { input, roots }))) || (await compile(input, roots));
   if (folder) writeCache(folder, file, read, output);
   return output;
 }
