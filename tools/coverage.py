@@ -1,12 +1,17 @@
 """Line and branch coverage of `contracts/` by the forge tests.
 
-    python tools/coverage.py [--bar 95] [--fuzz-runs 64]
+    python -m tools.coverage [--bar 95] [--fuzz-runs 64]
 
 Forge measures; it compiles through IR with as little optimisation as it can (`--ir-minimum`),
 because the contracts do not compile otherwise. Limits, so that the numbers are read rightly:
 branches inside `assembly` are not counted, nor are `&&`, `||` and loops' conditions (no tool for
 Solidity counts them; mutation testing covers both); tests that hold a bound on gas fail without
-the optimiser and are left out, by name.
+the optimiser and are left out, by name. The invariant suites are not run: what only random play
+reaches does not count as covered.
+
+Forge links what tests deploy into each of them when it measures, which would compile every contract
+forty times over: in the copy, `new X(…)` in tests is written as the cheatcode `deployCode`, as
+`dynamic_test_linking` does in an ordinary run.
 
 Measures a copy under `build/coverage/work` and writes `build/coverage.json`: {"contracts": {file:
 {"lines", "lines_hit", "branches", "branches_hit", "functions", "functions_hit", "missed_lines",
@@ -36,7 +41,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "coverage"
 REPORT = ROOT / "build" / "coverage.json"
 OUTSIDE = ("contracts/mocks/", "contracts/interfaces/", "contracts/devnet/", "contracts/.cache/")
-FOLDERS = ("contracts", "tests/contracts", "tests/invariants", "tests/vectors")
+FOLDERS = ("contracts", "tests/contracts", "tests/vectors")
+CONTRACT = re.compile(r"^contract (\w+)", re.MULTILINE)
+CHEATS = "0x7109709ECfa91a80626fF3989D68f67F5b1DD12D"
 FAILURE = re.compile(r"^\[FAIL[^\n]*?\] (\w+)\(", re.MULTILINE)
 GAS_TEST = re.compile(r"gas|dear", re.IGNORECASE)
 
@@ -117,6 +124,44 @@ def populate(work: Path) -> None:
     (work / "foundry.toml").write_text(tomli_w.dumps({"profile": {"default": profile}}))
 
 
+def link(work: Path) -> None:
+    """Let the copied tests deploy by name what they would compile in."""
+    places = {}
+    for path in sorted((work / "contracts").rglob("*.sol")):
+        for name in CONTRACT.findall(path.read_text()):
+            places[name] = f"{path.relative_to(work).as_posix()}:{name}"
+    for number, path in enumerate(sorted((work / "tests").rglob("*.sol"))):
+        text = path.read_text()
+        linked = linked_text(text, places, f"Deployer{number}")
+        if linked != text:
+            path.write_text(linked)
+
+
+def linked_text(text: str, places: dict[str, str], interface: str) -> str:
+    """A test's source with every `new X(…)` of a contract of ours as a call of `deployCode`."""
+    made = re.compile(rf"(?<!try )\bnew ({'|'.join(places)})\(") if places else None
+    changed = False
+    at = 0
+    while made and (match := made.search(text, at)):
+        end = closing(text, match.end())
+        arguments = text[match.end() : end]
+        call = f'{interface}({CHEATS}).deployCode("{places[match[1]]}", abi.encode({arguments}))'
+        text = f"{text[: match.start()]}{match[1]}(payable({call})){text[end + 1 :]}"
+        at = match.start() + len(match[1])
+        changed = True
+    declared = "function deployCode(string calldata, bytes calldata) external returns (address);"
+    return f"{text}\ninterface {interface} {{\n    {declared}\n}}\n" if changed else text
+
+
+def closing(text: str, at: int) -> int:
+    """Where the parenthesis that was opened just before `at` closes."""
+    depth = 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        at += 1
+    return at - 1
+
+
 def measure(work: Path, fuzz_runs: int, left_out: list[str]) -> tuple[int, str]:
     """Run forge; its exit code and what it printed. The tracefile is `lcov.info` in the folder."""
     (work / "lcov.info").unlink(missing_ok=True)
@@ -124,7 +169,7 @@ def measure(work: Path, fuzz_runs: int, left_out: list[str]) -> tuple[int, str]:
     if left_out:
         command += ["--no-match-test", rf"^({'|'.join(left_out)})\b"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FOUNDRY_")}
-    settings = {"FOUNDRY_FUZZ_RUNS": str(fuzz_runs), "FOUNDRY_INVARIANT_RUNS": "8", "NO_COLOR": "1"}
+    settings = {"FOUNDRY_FUZZ_RUNS": str(fuzz_runs), "NO_COLOR": "1"}
     path = f"{ROOT / 'build' / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, env=kept | settings | {"PATH": path})
     return done.returncode, done.stdout + done.stderr
@@ -162,6 +207,7 @@ def main() -> int:
     options = parser.parse_args()
     work = HOME / "work"
     populate(work)
+    link(work)
     try:
         left_out = run(work, options.fuzz_runs)
     except RuntimeError as error:
