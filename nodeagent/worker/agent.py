@@ -138,6 +138,10 @@ class Agent:
         for intent in self.hands.outbox.tick(head.block, head.base_fee):
             if intent.state in ("failed", "lost", "expired"):
                 log.warning("intent_ended", intent=intent.key, state=intent.state, reason=intent.reason)
+            if intent.refusal is not None and intent.refusal.name == "StakeBelowRequirement":
+                self._complain("stake", "out of the draw: the stake is less than its seats need; take or leave seats")
+        if not self.world.paused:
+            self.problems.pop("stake", None)
         self._report(self)
 
     def _serve(self, head: Head) -> None:

@@ -67,7 +67,8 @@ def test_help__nothing_heavy_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[name] for name in COMMANDS] + [["seats", "take"], ["seats", "leave"], ["key", "rotate"]]
+    "words",
+    [[name] for name in COMMANDS] + [["seats", "take"], ["seats", "leave"], ["key", "rotate"], ["appeals", "allow"]],
 )
 def test_help__every_command__has_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*words, "--help") == 0
@@ -145,7 +146,15 @@ def test_init__another_key_is_there__never_overwritten(
 @pytest.mark.usefixtures("runtimes")
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [("cores=0", "cores"), ("nonsense=1", "nonsense"), ("gateway_port=99999", "gateway_port"), ("cores", "NAME=VALUE")],
+    [
+        ("appeal=maybe", "appeal"),
+        ("appeal_confidence=1.1", "appeal_confidence"),
+        ("report_stake_price=-1", "report_stake_price"),
+        ("cores=0", "cores"),
+        ("nonsense=1", "nonsense"),
+        ("gateway_port=99999", "gateway_port"),
+        ("cores", "NAME=VALUE"),
+    ],
 )
 def test_init__bad_setting__named_and_nothing_written(
     tmp_path: Path, record: Path, setting: str, told: str, capsys: pytest.CaptureFixture[str]
@@ -157,7 +166,9 @@ def test_init__bad_setting__named_and_nothing_written(
 # --- without a home or a chain ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["status"], ["run"], ["seats", "show"], ["withdraw"]])
+@pytest.mark.parametrize(
+    "words", [["status"], ["run"], ["seats", "show"], ["withdraw"], ["appeals"], ["appeals", "allow", "5"]]
+)
 def test_command__no_home__says_init(tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--home", str(tmp_path / "none"), *words) == 1
     said = capsys.readouterr().err
@@ -180,6 +191,25 @@ def test_status__chain_away__still_tells_what_it_knows(
     told = json.loads(capsys.readouterr().out)
     assert told["key"] == key and told["running"] is False and told["inferences"] == 0
     assert told["problems"] == {"chain": "nobody answers", "agent": "the agent is not running: nodeagent run"}
+
+
+@pytest.mark.usefixtures("runtimes")
+@pytest.mark.parametrize(("words", "watches"), [((), False), (("--report",), True)])
+def test_run__report__watches_for_this_run_only(
+    tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], watches: bool
+) -> None:
+    seen: list[NodeConfig] = []
+
+    def opened(_home: Home, config: NodeConfig, _account: Any) -> None:
+        seen.append(config)
+        raise BadConfig("far enough")
+
+    monkeypatch.setattr("nodeagent.worker.start.open_agent", opened)
+    monkeypatch.setattr("nodeagent.cli.node_run._wait_for_chain", lambda *_: None)
+    init(tmp_path / "node", record)
+    assert run("--home", str(tmp_path / "node"), "run", *words) == 1
+    assert [config.report_faults for config in seen] == [watches]
+    assert not load_config(Home(tmp_path / "node")).report_faults
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from scene import posted, world
 from nodeagent.errors import Fatal, JobFault, QuorateError, Transient
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.types import ShardSpec, TaskResult, TensorSpec
-from nodeagent.worker.bench import Bench, Done, EdfQueue, Outcome, Passed
+from nodeagent.worker.bench import Again, Bench, Done, EdfQueue, Outcome, Passed
 from nodeagent.worker.compute import Order, Prepared, results_path
 
 JOB = world([posted(1, tasks=8, shard_size=2)]).jobs[JobId(1)]
@@ -154,3 +155,41 @@ def test_bench__deadline_over_before_it_runs__a_pass(parts: Any) -> None:
     bench.offer(order(0, 100))
     (passed,) = collect(bench, wake, 1)
     assert isinstance(passed, Passed) and "time is over" in passed.reason and oven.firsts == []
+
+
+# --- a second computation ---------------------------------------------------------------------------------------------
+
+
+def test_bench__again__a_new_executor_that_is_closed_and_nothing_written(tmp_path: Path) -> None:
+    made: list[Oven] = []
+
+    def fresh() -> Oven:
+        made.append(Oven())
+        made[-1].gate.set()
+        return made[-1]
+
+    kitchen, oven, wake = Kitchen(tmp_path), Oven(), threading.Event()
+    oven.gate.set()
+    bench = Bench(kitchen, [oven], tmp_path / "pending", wake, fresh)  # type: ignore[arg-type, list-item]
+    try:
+        bench.tick(100, 1.0)
+        bench.offer(order(1, 500))
+        (first,) = collect(bench, wake, 1)
+        results_path(tmp_path / "pending", 1, 1).unlink()
+        for _ in range(2):
+            bench.offer(replace(order(1, 500), again=True))
+            (second,) = collect(bench, wake, 1)
+            assert isinstance(first, Done) and second == Again(JobId(1), Shard(1), first.result.root)
+    finally:
+        bench.close()
+    assert oven.firsts == [2] and [o.firsts for o in made] == [[2], [2]], "a process of its own each time"
+    assert not list((tmp_path / "pending").iterdir()), "the first answer stays what was sealed"
+
+
+def test_bench__again_beside_the_first__two_orders(parts: Any) -> None:
+    _, oven, bench, wake = parts
+    oven.gate.set()
+    assert bench.offer(order(0, 500)) and bench.offer(replace(order(0, 500), again=True)) and bench.open_work == 2
+    found = collect(bench, wake, 2)
+    passed = next(o for o in found if isinstance(o, Passed))
+    assert passed.again and "no second executor" in passed.reason and bench.open_work == 0

@@ -96,14 +96,23 @@ def test_draws_in__a_case__nobody_who_took_the_seat_once_the_attempt_had_begun()
 
 
 def test_draws_in__a_moved_seat__is_as_old_as_before_the_move() -> None:
-    w = court(pool=7)
+    w = court()
     moved = Epoch(40)
-    w.apply([ev.SeatEnded(at(300), w.pool, NodeId(7), 6, moved)])
-    w.apply([ev.SeatTaken(at(300), w.pool, NodeId(7), 7, moved, Epoch(2)), ev.ListResized(at(300), w.pool, 8, moved)])
+    w.apply(
+        [ev.SeatEnded(at(200), w.pool, NodeId(7), 6, Epoch(20)), ev.SeatEnded(at(300), w.pool, NodeId(8), 7, moved)]
+    )
+    w.apply([ev.SeatTaken(at(300), w.pool, NodeId(8), 6, moved, Epoch(2)), ev.ListResized(at(300), w.pool, 7, moved)])
     drawn: set[int] = set()
     for seed in seeds(*range(20)).values():
         drawn |= set(draws_in(w, START, seed)[0].slots)
-    assert 7 in drawn
+    assert drawn == {0, 4, 5, 6, 8}, "the fifth slot is void: node 7 has left"
+
+
+def test_draws_in__seats_taken_since__do_not_dilute_the_court() -> None:
+    w = court()
+    w.apply([event for node in range(9, 200) for event in registered(node, since=11)])
+    for seed in seeds(*range(20)).values():
+        assert set(draws_in(w, START, seed)[0].slots) == {4, 5, 6, 7, 8}
 
 
 def test_duties__drawn_as_judge__like_any_other() -> None:
