@@ -42,6 +42,7 @@ contract CommitLedger is ICommitLedger, Clock {
 
     mapping(address key => NodeId) public nodeOf;
     /// @dev In slot `epoch % RING`.
+    // slither-disable-next-line uninitialized-state written through the pointer of _laneOf
     mapping(NodeId node => Lane[RING_SPACE]) private _lanes;
     Seed[RING_SPACE] private _seeds;
 
@@ -101,9 +102,11 @@ contract CommitLedger is ICommitLedger, Clock {
     }
 
     /// @inheritdoc ICommitLedger
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function turn(uint32 epoch, bytes calldata leaves, bytes32 manifest, bytes32 salt, bytes27 digest) external {
         NodeId node = _caller();
         uint256 now_ = _epoch();
+        // slither-disable-next-line uninitialized-local zero is where it begins
         bool done;
         if (epoch != 0) {
             uint32 previous = epoch - 1;
@@ -141,6 +144,7 @@ contract CommitLedger is ICommitLedger, Clock {
     }
 
     /// @dev Checks that the leaves ascend strictly by (job, shard), so that nobody sells two answers to one question.
+    // slither-disable-next-line divide-before-multiply the product is compared with the length
     function _leafHashes(bytes calldata leaves) private pure returns (uint256 hashes, uint256 count) {
         count = leaves.length / Trees.LEAF_BYTES;
         if (count * Trees.LEAF_BYTES != leaves.length) revert BadLeaves(leaves.length);
@@ -168,6 +172,7 @@ contract CommitLedger is ICommitLedger, Clock {
     // --- faults ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ICommitLedger
+    // slither-disable-next-line unused-return the amount is in the registry's event
     function reportUnrevealed(NodeId node, uint32 epoch) external {
         Lane storage lane = _laneOf(node, epoch);
         uint256 word = lane.word;

@@ -77,6 +77,7 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
     // --- appeal ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ICourt
+    // slither-disable-next-line reentrancy-no-eth guarded, and the token is called last
     function appeal(JobId job, uint32 shard, IJobMarket.Receipt calldata receipt)
         external
         nonReentrant
@@ -97,24 +98,20 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         uint256 bond;
         (caseJob, bond) = market_.postCase(job, shard, JUDGES, uint8((2 * uint256(JUDGES) + 2) / 3));
         c.caseJob = caseJob;
-        c.last = uint32(
-            Epochs.lastOf(counting + 1, word.maxAttempts(), word.work(), market_.SETTLE_GRACE())
-        );
+        c.last = uint32(Epochs.lastOf(counting + 1, word.maxAttempts(), word.work(), market_.SETTLE_GRACE()));
         c.accuserDue = uint88(bond);
         _about[caseJob] = _key(job, shard);
         c.accuser = _payer();
-        emit Appealed(job, shard, caseJob, c.accuser, bond, receipt.resultRoot, c.low, uint256(c.high) << 32, c.heldBefore);
+        emit Appealed(
+            job, shard, caseJob, c.accuser, bond, receipt.resultRoot, c.low, uint256(c.high) << 32, c.heldBefore
+        );
         _pull(IERC20(market_.paymentToken()), c.accuser, address(market_), bond);
     }
 
     /// @dev What is appealed: the answer, who was paid for it, and who sat on its committee.
-    function _remember(
-        Case storage c,
-        JobId job,
-        uint256 word,
-        uint32 shard,
-        IJobMarket.Receipt calldata receipt
-    ) private {
+    function _remember(Case storage c, JobId job, uint256 word, uint32 shard, IJobMarket.Receipt calldata receipt)
+        private
+    {
         uint256 start = word.startOf(shard, receipt.attempt);
         (uint256 low, uint256 high) = _committee(word, _key(job, shard), start);
         (c.settledRoot, c.attempt, c.paidSlots) = (receipt.resultRoot, receipt.attempt, receipt.paidSlots);
@@ -161,9 +158,11 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
     {
         (c.verdict, c.ended) = (verdict, ended);
         bool overturned = verdict != c.settledRoot;
+        // slither-disable-next-line uninitialized-local zero is where it begins
         uint256 forfeited;
         if (overturned) {
             (uint256 low, uint256 high) = (c.low, uint256(c.high) << 32);
+            // slither-disable-next-line uninitialized-local zero is where it begins
             uint256 paid;
             for (uint256 slot; slot < Sortition.MAX_COMMITTEE; ++slot) {
                 if (c.paidSlots >> slot & 1 == 0) continue;
@@ -205,21 +204,17 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
     function _shardPrice(IJobMarket market_, JobId job, uint32 shard, uint256 paid) private view returns (uint256) {
         uint256 word = market_.jobWord(job);
         uint256 pay = word.taskPrice() * word.tasksIn(shard) * paid;
-        return pay + Payout.share(pay, market_.SETTLE_FEE_BPS())
-            + Payout.share(pay, market_.jobView(job).protocolFeeBps);
+        return
+            pay + Payout.share(pay, market_.SETTLE_FEE_BPS()) + Payout.share(pay, market_.jobView(job).protocolFeeBps);
     }
 
     // --- wrong answers --------------------------------------------------------------------------------------------
 
     /// @inheritdoc ICourt
-    function reportWrong(
-        JobId job,
-        uint32 shard,
-        uint8 attempt,
-        uint8 slot,
-        bytes32 resultRoot,
-        bytes calldata opening
-    ) external {
+    // slither-disable-next-line unused-return the amount is in the registry's event
+    function reportWrong(JobId job, uint32 shard, uint8 attempt, uint8 slot, bytes32 resultRoot, bytes calldata opening)
+        external
+    {
         Case storage c = _existing(job, shard);
         if (c.ended == 0) revert NoVerdict(job, shard);
         if (resultRoot == c.verdict) revert MatchesVerdict(job, shard, c.verdict);

@@ -60,6 +60,7 @@ contract JobMarket is Settling {
     // --- claim and report -----------------------------------------------------------------------------------------
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function claim(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot, bytes calldata opening) external {
         Job storage stored = _known(job);
         uint256 word = stored.word;
@@ -67,9 +68,9 @@ contract JobMarket is Settling {
         (NodeId node, uint256 commitEpoch) = _member(job, word, shard, receipt, slot);
         uint256 bit = 1 << ((shard & 15) * 16 + slot);
         uint256 claimed = _claimed[job][shard >> 4];
-        if (
-            claimed & bit != 0 || (root == receipt.resultRoot && receipt.paidSlots >> slot & 1 != 0)
-        ) revert SlotPaid(job, shard, slot);
+        if (claimed & bit != 0 || (root == receipt.resultRoot && receipt.paidSlots >> slot & 1 != 0)) {
+            revert SlotPaid(job, shard, slot);
+        }
         Openings.requireHeld(
             ledger, node, commitEpoch, Trees.batchLeaf(_key(job, shard), root), opening, Epochs.OPEN_WITHIN
         );
@@ -82,6 +83,7 @@ contract JobMarket is Settling {
     }
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality,unused-return our own numbers; the amount is in the registry's event
     function reportAbsent(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot) external {
         if (_settledAt(job, shard, receipt) == 0) revert NotSettled(job, shard);
         (NodeId node, uint256 commitEpoch) = _member(job, _jobs[job].word, shard, receipt, slot);
@@ -92,6 +94,7 @@ contract JobMarket is Settling {
 
     /// @dev Claims are open from when the shard is final or contested, for `REPORT_EPOCHS`.
     /// @return root the shard's answer
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _claimable(JobId job, uint256 word, uint32 shard, Receipt calldata receipt)
         private
         view
@@ -126,6 +129,7 @@ contract JobMarket is Settling {
     // --- verify ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function verifyTask(JobId job, uint32 task, TaskResult calldata result, TaskProof calldata proof)
         external
         view
@@ -145,6 +149,7 @@ contract JobMarket is Settling {
     }
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function verifyChunk(JobId job, uint32 task, uint32 chunkIndex, bytes calldata chunk, ChunkProof calldata proof)
         external
         view
@@ -155,6 +160,7 @@ contract JobMarket is Settling {
         return _verify(job, task, leaf, proof.taskPath, proof.receipt) == ShardStatus.FINAL;
     }
 
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _verify(JobId job, uint32 task, bytes32 leaf, bytes32[] calldata path, Receipt calldata receipt)
         private
         view
@@ -170,6 +176,7 @@ contract JobMarket is Settling {
     // --- status ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function shardStatus(JobId job, uint32 shard) external view returns (ShardStatus) {
         uint256 word = _jobs[job].word;
         if (word == 0) return ShardStatus.NONE;
@@ -192,11 +199,8 @@ contract JobMarket is Settling {
     }
 
     /// @inheritdoc IJobMarket
-    function shardStatus(JobId job, uint32 shard, Receipt calldata receipt)
-        external
-        view
-        returns (ShardStatus status)
-    {
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
+    function shardStatus(JobId job, uint32 shard, Receipt calldata receipt) external view returns (ShardStatus status) {
         (status,,) = _standing(job, _jobs[job].word, shard, receipt);
         if (status == ShardStatus.NONE) revert NotSettled(job, shard);
     }
@@ -221,6 +225,7 @@ contract JobMarket is Settling {
 
     /// @dev What a receipt is worth: status (NONE when nothing was settled so), the shard's answer, and the epoch after
     /// which, or in which by a verdict, it could change no more.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _standing(JobId job, uint256 word, uint32 shard, Receipt calldata receipt)
         private
         view
@@ -232,6 +237,7 @@ contract JobMarket is Settling {
     }
 
     /// @dev Derived from the clock and the Court. `root` is `settledRoot` unless there is a verdict.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _finality(JobId job, uint256 word, uint32 shard, uint256 settledAt, bytes32 settledRoot)
         private
         view

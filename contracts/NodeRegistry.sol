@@ -110,6 +110,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     // --- operators ------------------------------------------------------------------------------------------------
 
     /// @inheritdoc INodeRegistry
+    // slither-disable-next-line reentrancy-no-eth the ledger is wired for good and calls nobody
     function register(
         PoolId pool,
         uint8 seats,
@@ -131,6 +132,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     }
 
     /// @inheritdoc INodeRegistry
+    // slither-disable-next-line reentrancy-no-eth the ledger is wired for good and calls nobody
     function replaceKey(NodeId node, address key, uint256 deadline, bytes calldata consent) external {
         Node storage n = _owned(node);
         address old = n.key;
@@ -277,6 +279,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
 
     // --- inside ---------------------------------------------------------------------------------------------------
 
+    // slither-disable-next-line unused-return only the signer matters
     function _bindKey(NodeId node, Node storage n, address key, uint256 deadline, bytes calldata consent) private {
         if (block.timestamp > deadline) revert ConsentExpired(deadline, block.timestamp);
         if (key == msg.sender) revert KeyIsOperator(key);

@@ -56,7 +56,12 @@ interface ICourt {
     );
     /// @param forfeited immature pay taken from the members that were paid for another answer
     event Resolved(
-        JobId indexed job, uint32 indexed shard, JobId indexed caseJob, bytes32 verdict, bool overturned, uint256 forfeited
+        JobId indexed job,
+        uint32 indexed shard,
+        JobId indexed caseJob,
+        bytes32 verdict,
+        bool overturned,
+        uint256 forfeited
     );
     event EndedWithoutVerdict(JobId indexed job, uint32 indexed shard, JobId indexed caseJob, uint256 burned);
     event WrongReported(
@@ -91,14 +96,8 @@ interface ICourt {
     /// @notice Proves that a drawn node opened another answer than the verdict, in any attempt of the shard.
     /// @param resultRoot the answer in its batch
     /// @param opening as in `settle`, its one lane (0) being this slot's and its one entry (0) this shard
-    function reportWrong(
-        JobId job,
-        uint32 shard,
-        uint8 attempt,
-        uint8 slot,
-        bytes32 resultRoot,
-        bytes calldata opening
-    ) external;
+    function reportWrong(JobId job, uint32 shard, uint8 attempt, uint8 slot, bytes32 resultRoot, bytes calldata opening)
+        external;
 
     // --- views ----------------------------------------------------------------------------------------------------
 

@@ -85,8 +85,8 @@ library JobWord {
         returns (uint256)
     {
         uint256 size = tasksIn(word, shard);
-        return word >> 168 << 168 | size << 136 | size << 112 | postEpoch_ << 80 | 1 << 64 | pool(word) << 48
-            | judges << 40 | quorum_ << 32 | ((word >> 16) & 0xffff) << 16 | (word & 0x0f00) | CASE;
+        return word >> 168 << 168 | size << 136 | size << 112 | postEpoch_ << 80 | 1 << 64 | pool(word) << 48 | judges
+            << 40 | quorum_ << 32 | ((word >> 16) & 0xffff) << 16 | (word & 0x0f00) | CASE;
     }
 
     /// @notice First epoch of an attempt.

@@ -32,6 +32,7 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
     }
 
     /// @inheritdoc IJobMarket
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function withdraw(NodeId node) external nonReentrant returns (uint256 amount) {
         amount = Payout.balance(_matured[node]) + _roll(node, 0);
         if (amount == 0) revert NothingToWithdraw();
@@ -90,6 +91,7 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
     }
 
     /// @dev Moves the node's word to the current bucket and adds to it; returns what has matured by that.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _roll(NodeId node, uint256 later) private returns (uint256 matured) {
         uint256 word = _maturing[node];
         if (word == 0 && later == 0) return 0;

@@ -67,7 +67,9 @@ abstract contract Settling is JobBook {
         external
         returns (uint256)
     {
+        // slither-disable-next-line uninitialized-local zero is where it begins
         Tally memory t;
+        // slither-disable-next-line uninitialized-local zero is where it begins
         Current memory c;
         c.epoch = _epoch();
         _readEntries(t, c, entries);
@@ -81,6 +83,7 @@ abstract contract Settling is JobBook {
 
     // --- pass 1: entries ------------------------------------------------------------------------------------------
 
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _readEntries(Tally memory t, Current memory c, bytes calldata entries) private view {
         uint256 most = entries.length / (ENTRY_BYTES + 1);
         if (most > Openings.MAX_ENTRIES) most = Openings.MAX_ENTRIES;
@@ -224,6 +227,7 @@ abstract contract Settling is JobBook {
 
     /// @dev Which slots of an entry are paid, and their pay. In the epoch after the commit every drawn slot must be
     /// listed and none may be sealed, so that nobody is left out by haste.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _countSlots(
         Tally memory t,
         Current memory c,
@@ -272,6 +276,7 @@ abstract contract Settling is JobBook {
         revert WrongLane(_job(row), _shard(row), uint8(slot), Openings.nodeOf(pair), Openings.nodeOf(actual));
     }
 
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _loadJob(Current memory c, uint256 job) private view {
         Job storage stored = _jobs[JobId.wrap(uint64(job))];
         c.job = job;
@@ -285,6 +290,7 @@ abstract contract Settling is JobBook {
     }
 
     /// @dev Settled bits of the word that holds `shard`.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _loadBits(Current memory c, uint256 shard) private view {
         if (c.shards <= SHORT || c.group == shard >> 8) return;
         c.group = shard >> 8;
@@ -292,6 +298,7 @@ abstract contract Settling is JobBook {
     }
 
     /// @dev Writes what changed in the job at hand: one word, and one per 256 shards of a long job.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _flush(Current memory c) private {
         if (c.spent == 0) return;
         Job storage stored = _jobs[JobId.wrap(uint64(c.job))];
@@ -330,6 +337,7 @@ abstract contract Settling is JobBook {
     }
 
     /// @dev The fee of a settler that was not paid for a slot of this call.
+    // slither-disable-next-line unused-return only asked so that it refuses an unknown node
     function _payFee(NodeId payee, uint256 fee) private {
         if (NodeId.unwrap(payee) == 0) return _owe(msg.sender, fee);
         registry.operatorOf(payee); // reverts for a node that does not exist

@@ -105,11 +105,7 @@ abstract contract SeatList is INodeRegistry, Clock {
 
     /// @dev The draw of a case: the Court says who may not judge it. It goes over the list as it was before the appealed
     /// attempt: every seat held then is in it, and seats taken since cannot dilute it.
-    function _drawJudges(uint256 seed, uint256 packed, uint256 list)
-        private
-        view
-        returns (uint256 low, uint256 high)
-    {
+    function _drawJudges(uint256 seed, uint256 packed, uint256 list) private view returns (uint256 low, uint256 high) {
         uint256 heldBefore;
         (heldBefore, low, high) = ICourt(court).exclusions(JobId.wrap(uint64(packed >> 192)));
         return Sortition.draw(
@@ -147,9 +143,7 @@ abstract contract SeatList is INodeRegistry, Clock {
         returns (NodeId node, uint32 since, uint32 until, uint32 heldSince)
     {
         uint256 entry = _seat(pool, index);
-        return (
-            NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32), uint32(_heldSince(entry))
-        );
+        return (NodeId.wrap(uint32(entry >> 96)), uint32(entry >> 64), uint32(entry >> 32), uint32(_heldSince(entry)));
     }
 
     /// @dev Node whose seat at `index` is valid in the epoch and was held before `heldBefore`, here or elsewhere in the list.
@@ -266,6 +260,7 @@ abstract contract SeatList is INodeRegistry, Clock {
         _pools[pool].holeHead = head;
     }
 
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _beginSeat(PoolId pool, NodeId node, uint256 index, uint256 since, uint256 heldSince) private {
         uint256 flags = (since - heldSince) << 1 | (_pauses[node] == 0 ? 0 : 1);
         _setSeat(pool, index, uint256(NodeId.unwrap(node)) << 96 | since << 64 | OPEN << 32 | uint32(flags));
@@ -310,6 +305,7 @@ abstract contract SeatList is INodeRegistry, Clock {
     }
 
     /// @dev `node32 | since32 | until32 | age31 | paused1` in the low 128 bits.
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _seat(PoolId pool, uint256 index) private view returns (uint256) {
         unchecked {
             uint256 word = _seats[pool][index >> 1];
@@ -317,6 +313,7 @@ abstract contract SeatList is INodeRegistry, Clock {
         }
     }
 
+    // slither-disable-next-line incorrect-equality our own epochs, flags and numbers, no balance that others can move
     function _setSeat(PoolId pool, uint256 index, uint256 entry) private {
         uint256 word = _seats[pool][index >> 1];
         _seats[pool][index >> 1] =
