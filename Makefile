@@ -12,7 +12,7 @@ PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
 TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
-.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e lint fmt bench-gas lock clean
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-mutation coverage slither lint fmt bench-gas lock clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
@@ -43,6 +43,16 @@ test-scripts: setup  ## script tests over real RPC
 
 test-e2e: setup      ## end to end with real processes
 	@tools/test.sh e2e
+
+test-mutation: setup ## mutants of the contracts, killed or not (MINUTES=n, SAMPLE=n); goes on where it stopped
+	@.venv/bin/python -m tools.mutation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SAMPLE),--sample $(SAMPLE))
+
+coverage: setup      ## branch coverage of the contracts, into build/coverage.json
+	@.venv/bin/python -m tools.coverage
+
+slither: setup       ## Slither's high and medium findings, into build/slither.json
+	@tools/setup.sh analysis
+	@.venv/bin/python -m tools.slither
 
 lint: setup          ## linters, types, formats, stale files
 	@tools/lint.sh
