@@ -1,4 +1,4 @@
-"""Computes, and is wrong on every n-th task."""
+"""Computes, and is wrong on every n-th task, each node in its own way: two that erred alike would be a cartel."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from nodeagent.worker.compute import Prepared
 
 
 def flip(prepared: Prepared, executor: Executor, seconds: float | None, honest: Answer) -> Answers:
-    """The honest answers, with one bit turned where the task's number is a multiple of ``every``."""
+    """The honest answers, with a byte changed where the task's number is a multiple of ``every``."""
     results, _ = honest(prepared, executor, seconds)
-    every, first = int(orders()["every"]), prepared.order.first
+    every, node, first = int(orders()["every"]), int(orders()["node"]), prepared.order.first
     return with_root(
-        prepared.order, [turned(result) if (first + n) % every == 0 else result for n, result in enumerate(results)]
+        prepared.order,
+        [turned(result, node) if (first + n) % every == 0 else result for n, result in enumerate(results)],
     )
 
 
-def turned(result: TaskResult) -> TaskResult:
-    """The answer with its last bit turned."""
-    return TaskResult(result.status, result.data[:-1] + bytes([result.data[-1] ^ 1]) if result.data else b"\1")
+def turned(result: TaskResult, node: int) -> TaskResult:
+    """The answer with its last byte as only this node (of the first 255) changes it."""
+    last = result.data[-1:] or b"\0"
+    return TaskResult(result.status, result.data[:-1] + bytes([last[0] ^ (node % 255 + 1)]))
 
 
 if __name__ == "__main__":

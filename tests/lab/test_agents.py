@@ -53,10 +53,11 @@ def test_wait__a_copied_batch_on_disk__commits_it() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 12])
-def test_turned__any_answer__is_another_of_the_same_status(data: bytes) -> None:
-    found = turned(TaskResult(0, data))
-    assert found.status == 0
-    assert found.data != data
+def test_turned__any_answer__is_another_for_every_node(data: bytes) -> None:
+    found = {turned(TaskResult(0, data), node) for node in range(1, 10)}
+    assert len(found) == 9, "two nodes that err alike would be a cartel"
+    assert {result.status for result in found} == {0}
+    assert data not in {result.data for result in found}
 
 
 def test_agreed_results__two_conspirators__say_the_same_and_strangers_do_not() -> None:
