@@ -312,20 +312,7 @@ abstract contract JobBook is Earnings, Pausable {
         );
     }
 
-    /// @dev `OutOfRange` by hand: a literal in a word costs a third of the code of a string in memory.
-    function _fail(bytes32 field, uint256 min, uint256 max, uint256 actual) internal pure {
-        bytes4 selector = OutOfRange.selector;
-        assembly ("memory-safe") {
-            mstore(0, selector)
-            mstore(4, 128)
-            mstore(36, min)
-            mstore(68, max)
-            mstore(100, actual)
-            let length := 0
-            for {} byte(length, field) {} { length := add(length, 1) }
-            mstore(132, length)
-            mstore(164, field)
-            revert(0, 196)
-        }
+    function _fail(string memory field, uint256 min, uint256 max, uint256 actual) private pure {
+        revert OutOfRange(field, min, max, actual);
     }
 }

@@ -107,10 +107,11 @@ contract CourtDrawTest is CourtScenes {
     /// @dev Draws judges of the case for `epoch` with many seeds: each equals the plain draw. Who was ever drawn?
     function _assertDraws(uint256 epoch, uint256 draws) private view returns (bool[] memory seen) {
         seen = new bool[](registry.nodeCount() + 1);
-        uint256[] memory table = new uint256[](registry.lengthAt(pool, uint32(epoch)));
+        uint256 before = _startOf(_id(job), SHARD, settled.attempt);
+        uint256[] memory table = new uint256[](registry.lengthAt(pool, uint32(before)));
         uint256[] memory barred = _committee(_id(job), SHARD, settled.attempt);
         for (uint256 i; i < table.length; ++i) {
-            table[i] = _judgeAt(i, epoch, _startOf(_id(job), SHARD, settled.attempt));
+            table[i] = _judgeAt(i, epoch, before);
         }
         for (uint256 k; k < draws; ++k) {
             bytes32 seed = keccak256(abi.encode("seed", k));
