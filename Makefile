@@ -12,7 +12,7 @@ PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
 TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
-.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-mutation coverage slither lint fmt bench-gas lock clean
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-mutation coverage slither test-proofs lint fmt bench-gas lock clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
@@ -53,6 +53,10 @@ coverage: setup      ## branch coverage of the contracts, into build/coverage.js
 slither: setup       ## Slither's high and medium findings, into build/slither.json
 	@tools/setup.sh analysis
 	@.venv/bin/python -m tools.slither
+
+test-proofs: setup-toolkit  ## Halmos proofs of money, packing, trees and draws, into build/proofs.json
+	@tools/setup.sh proofs
+	@.venv/bin/python tools/proofs.py
 
 lint: setup          ## linters, types, formats, stale files
 	@tools/lint.sh

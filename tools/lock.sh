@@ -16,6 +16,7 @@ compile "$@" pyproject.toml requirements/test.in requirements/build.in \
 compile "$@" pyproject.toml --extra toolkit requirements/dev.in requirements/build.in \
   --constraints requirements/toolkit.txt --output-file requirements/dev.txt
 compile "$@" requirements/analysis.in --output-file requirements/analysis.txt
+compile "$@" requirements/proofs.in --output-file requirements/proofs.txt
 compile requirements/sdist-build.in --output-file requirements/sdist-build.txt
 compile requirements/bootstrap.in --output-file requirements/bootstrap.txt
 npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null

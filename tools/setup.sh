@@ -5,6 +5,7 @@
 #   tools/setup.sh toolkit    what the devnet and the demo need (no test environment)
 #   tools/setup.sh uv         only uv, which resolves the locks
 #   tools/setup.sh analysis   only .venv-analysis: Slither, a program of its own, which nothing imports
+#   tools/setup.sh proofs     only .venv-proofs: Halmos, likewise, and its solvers
 #
 # PYTHON=…        the interpreter to use (3.11 or 3.12)
 # QUORATE_SOLC=…  auto (default), native or wasm
@@ -175,7 +176,7 @@ SOLC=$(sed -n 's/^  version: \([0-9.]*\)$/\1/p' ape-config.yaml)
 check_tools
 make_uv
 [ "${1:-all}" != uv ] || exit 0
-if [ "${1:-all}" = analysis ]; then make_program_env analysis; exit 0; fi
+case ${1:-all} in analysis | proofs) make_program_env "$1"; exit 0 ;; esac
 make_env .venv requirements/dev.txt
 link_tools
 [ "${1:-all}" = toolkit ] || make_env .venv-base requirements/base-test.txt
