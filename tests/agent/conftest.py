@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("quorate", deadline=None)  # how fast a machine is says nothing about the code
+settings.load_profile("quorate")
 
 
 @pytest.fixture(autouse=True)

@@ -145,7 +145,7 @@ def test_fetch__byte_flipped_in_served_results__gets_them_from_elsewhere(
 ) -> None:
     job, folder = told
     history = world.history(job)
-    first = holders(history, 0)[0]
+    _, first = holders(history, 0)[0]
     node = int(first.node)
     manifest = parse_batch_manifest(world.store_file(node, str(Cid.from_digest(first.manifest))).read_bytes())
     entry = next(e for e in manifest.leaves if (e.job, e.shard) == (job, 0))
