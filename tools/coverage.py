@@ -121,7 +121,7 @@ def populate(work: Path) -> None:
     config = tomllib.loads((ROOT / "foundry.toml").read_text())
     profile = config["profile"]["default"]
     profile["solc"] = str(ROOT / profile["solc"])
-    (work / "foundry.toml").write_text(tomli_w.dumps({"profile": {"default": profile}}))
+    (work / "foundry.toml").write_text(tomli_w.dumps({"profile": config["profile"]}))
 
 
 def link(work: Path) -> None:

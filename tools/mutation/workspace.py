@@ -60,15 +60,18 @@ def settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
     }
     profile["fuzz"] = dict(profile.get("fuzz", {})) | {"failure_persist_dir": "build/forge/cache/fuzz"}
     profile["invariant"] = dict(profile.get("invariant", {})) | {"failure_persist_dir": "build/forge/cache/invariant"}
-    return {"profile": {"default": profile}, "lint": {"lint_on_build": False}}
+    # The other profiles stay: tests name them in comments, and forge refuses names it does not know.
+    return {"profile": config["profile"] | {"default": profile}, "lint": {"lint_on_build": False}}
 
 
 def populate(root: Path, work: Path) -> None:
-    """Copy sources, tests and settings into an empty work folder."""
+    """Copy sources, tests and settings into a work folder; what is compiled there already stays."""
     for folder in FOLDERS:
+        shutil.rmtree(work / folder, ignore_errors=True)
         if (root / folder).is_dir():
             shutil.copytree(root / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
-    (work / "node_modules").symlink_to(root / "node_modules")
+    if not (work / "node_modules").is_symlink():
+        (work / "node_modules").symlink_to(root / "node_modules")
     config = tomllib.loads((root / "foundry.toml").read_text())
     (work / "foundry.toml").write_text(tomli_w.dumps(settings(config, root)))
 
@@ -84,8 +87,7 @@ def make_template(root: Path, home: Path, compiler: Compiler, say: Callable[[str
         return Baseline(tuple(kept["left_out"]), tuple(kept["slow"]), kept["tests"])
     say("compiling contracts and tests for mutation (minutes) and testing them as they are")
     stamp.unlink(missing_ok=True)
-    shutil.rmtree(template, ignore_errors=True)
-    template.mkdir(parents=True)
+    template.mkdir(parents=True, exist_ok=True)
     populate(root, template)
     outcome = forge_test(template, ["--json"], compiler.environment())
     baseline = read_baseline(outcome)
