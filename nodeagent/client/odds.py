@@ -3,8 +3,8 @@
 A committee is ``c`` distinct nodes; every next one is drawn in proportion to its seats among those not drawn
 yet. That is the order of independent exponential clocks whose rates are the seats. In ``u = 1 - exp(-t)`` a
 node of ``w`` seats has rung with probability ``1 - (1-u)**w``, so the chance of every composition is the
-integral over ``u`` in [0, 1] of a polynomial: Gauss-Legendre gives it to float precision in a small pool, Gauss-Laguerre in
-a large one.
+integral over ``u`` in [0, 1] of a polynomial: Gauss-Legendre gives it to float precision in a small pool,
+Gauss-Laguerre in a large one.
 """
 
 from __future__ import annotations

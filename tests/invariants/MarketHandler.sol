@@ -29,7 +29,9 @@ contract MarketHandler is MarketCast {
             _did("post");
         } catch (bytes memory reason) {
             // Paused, or too few nodes just now.
-            assertTrue(market.paused() || bytes4(reason) == INodeRegistry.TooFewNodes.selector, "a sound job is accepted");
+            assertTrue(
+                market.paused() || bytes4(reason) == INodeRegistry.TooFewNodes.selector, "a sound job is accepted"
+            );
             _did("post refused");
         }
     }
