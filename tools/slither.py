@@ -39,7 +39,7 @@ REPORT = ROOT / "build" / "slither.json"
 OUTSIDE = ("contracts/mocks/", "contracts/devnet/")
 IMPACTS = ("High", "Medium")
 DISABLE = re.compile(r"^\s*//\s*slither-disable-(next-line|start|end)\s+([a-zA-Z0-9_,-]+)[ \t]*(.*)$")
-UNUSED = re.compile(r"Unused slither-disable\S* directive for (\S+) at \S*?/work/(\S+\.sol)#(\d+)")
+UNUSED = re.compile(r"Unused slither-disable\S* directive for (\S+) at \S*?slither[/]work[/](\S+\.sol)#(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
