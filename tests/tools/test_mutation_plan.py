@@ -149,7 +149,7 @@ def test_judge__each_end__has_its_verdict(code: int, output: str, expected: tupl
 
 
 def test_stages__baseline__leaves_failing_tests_out_of_all_and_slow_ones_out_of_the_first() -> None:
-    baseline = Baseline(left_out=("test_gas",), slow=("testFuzz_slow",), tests=9)
+    baseline = Baseline(left_out=("test_gas",), slow=("testFuzz_slow",), tests=9, cpu=10.0)
     unit, near, quick, whole = stages(
         ["tests/contracts/U.t.sol"], ["tests/contracts/A.t.sol", "tests/contracts/B.t.sol"], baseline
     )
@@ -177,7 +177,7 @@ def test_read_baseline__few_failures__are_left_out() -> None:
 def test_read_baseline__many_failures_or_none_run__is_an_error() -> None:
     with pytest.raises(BaselineError, match="test_bad"):
         read_baseline(answer(test_good="Success", test_bad="Failure"))
-    with pytest.raises(BaselineError, match="did not get as far"):
+    with pytest.raises(BaselineError, match="did not finish"):
         read_baseline(Outcome("uncompiled", "", "", "Compiler run failed", 1.0, 1.0))
 
 

@@ -70,7 +70,7 @@ def try_mutant(
     try:
         for stage, arguments, variables in stages(near.units(mutant), near.nearest(mutant), baseline):
             environment = compiler.environment() | variables
-            outcome = forge_test(workspace.path, ["--fail-fast", *arguments], environment)
+            outcome = forge_test(workspace.path, ["--fail-fast", *arguments], environment, baseline.limit)
             spent, cpu = spent + outcome.seconds, cpu + outcome.cpu
             if outcome.verdict != "passed":
                 return Trial(status_of(outcome), stage, killer_of(outcome), spent, cpu, note_of(outcome))

@@ -12,7 +12,7 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,17 @@ MOST_BROKEN = 0.02  # of the tests may fail without the optimiser
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Tests left out, tests that are slow, and how many there are in all."""
+    """Tests left out, tests that are slow, how many there are in all, and processor time of all in seconds."""
 
     left_out: tuple[str, ...]
     slow: tuple[str, ...]
     tests: int
+    cpu: float
+
+    @property
+    def limit(self) -> int:
+        """Seconds of processor time after which a mutant is taken to run for ever."""
+        return int(600 + 3 * self.cpu)
 
 
 class BaselineError(RuntimeError):
@@ -84,16 +90,14 @@ def make_template(root: Path, home: Path, compiler: Compiler, say: Callable[[str
     template, stamp = home / "template", home / "baseline.json"
     wanted = digest(root, FOLDERS) + digest(root, ["foundry.toml"])
     if stamp.is_file() and (kept := json.loads(stamp.read_text()))["digest"] == wanted and template.is_dir():
-        return Baseline(tuple(kept["left_out"]), tuple(kept["slow"]), kept["tests"])
+        return Baseline(tuple(kept["left_out"]), tuple(kept["slow"]), kept["tests"], kept["cpu"])
     say("compiling contracts and tests for mutation (minutes) and testing them as they are")
     stamp.unlink(missing_ok=True)
     template.mkdir(parents=True, exist_ok=True)
     populate(root, template)
     outcome = forge_test(template, ["--json"], compiler.environment())
     baseline = read_baseline(outcome)
-    stamp.write_text(
-        json.dumps({"digest": wanted, "left_out": baseline.left_out, "slow": baseline.slow, "tests": baseline.tests})
-    )
+    stamp.write_text(json.dumps({"digest": wanted} | asdict(baseline)))
     return baseline
 
 
@@ -104,7 +108,8 @@ def read_baseline(outcome: Outcome) -> Baseline:
     """
     start = outcome.output.find('{"tests/')
     if start < 0:
-        raise BaselineError(f"forge did not get as far as testing the unmutated contracts:\n{outcome.output[-3000:]}")
+        said = outcome.output[-3000:] or "nothing; was it killed?"
+        raise BaselineError(f"forge did not finish testing the unmutated contracts ({outcome.verdict}): {said}")
     report, _ = json.JSONDecoder().raw_decode(outcome.output[start:])
     durations: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -119,7 +124,7 @@ def read_baseline(outcome: Outcome) -> Baseline:
         raise BaselineError(f"tests fail before anything is mutated; mend them first:{reasons}")
     whole = sum(durations.values())
     slow = [name for name, took in durations.items() if took > SLOW_SHARE * whole and name not in failed]
-    return Baseline(tuple(sorted(failed)), tuple(sorted(slow)), len(durations))
+    return Baseline(tuple(sorted(failed)), tuple(sorted(slow)), len(durations), outcome.cpu)
 
 
 def seconds(duration: str) -> float:
