@@ -103,6 +103,12 @@ contract MarketStub {
         return true;
     }
 
+    /// @dev As of a token that pays out of nothing.
+    function transfer(address to, uint256 amount) external returns (bool) {
+        balanceOf[to] += amount;
+        return true;
+    }
+
     function jobWord(JobId) external view returns (uint256) {
         return word;
     }
