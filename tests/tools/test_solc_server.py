@@ -97,9 +97,9 @@ def many_files(count: int, per_question: int) -> list[str]:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_shim__many_files__answers_as_for_few_at_a_time(root: Path, jobs: int) -> None:
-    whole = json.loads(shim(root, None, "--standard-json", question=many_files(45, 45)[0], jobs=jobs))
+    whole = json.loads(shim(root, None, "--standard-json", question=many_files(130, 130)[0], jobs=jobs))
     contracts, trees = {}, {}
-    for question in many_files(45, 15):
+    for question in many_files(130, 26):
         part = json.loads(shim(root, None, "--standard-json", question=question))
         contracts |= part["contracts"]
         trees |= {name: source for name, source in part["sources"].items() if "ast" in source}

@@ -54,10 +54,11 @@ def judge(code: int, output: str) -> tuple[str, str, str]:
 class Compiler:
     """A solc that stays loaded, on a socket in a folder of its own; restarted when it left.
 
-    With a native solc there is nothing to keep loaded and this does nothing.
+    `jobs` is how many compilers answer a large question; one per core when not given. With a native solc there is nothing to keep loaded and this does nothing.
     """
 
-    def __init__(self, root: Path, solc: Path) -> None:
+    def __init__(self, root: Path, solc: Path, jobs: int | None = None) -> None:
+        self._jobs = jobs
         self._script = root / "tools" / "solc-shim" / "server.mjs"
         self._wanted = solc.resolve() == (root / "tools" / "solc-shim" / "solc.mjs").resolve()
         self._folder = tempfile.TemporaryDirectory(prefix="quorate-solc-")
@@ -73,7 +74,11 @@ class Compiler:
             socket.unlink(missing_ok=True)
             command = ["node", str(self._script), str(socket)]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | ({"QUORATE_SOLC_JOBS": str(self._jobs)} if self._jobs else {}),
+                start_new_session=True,
             )
             assert self._process.stdout is not None
             if not select.select([self._process.stdout], [], [], READY_SECONDS)[0]:

@@ -90,7 +90,7 @@ class Run:
         if mutant is None:
             return
         workspace = Workspace(self._root / "build" / "mutation" / "work", f"worker{number}")
-        compiler = Compiler(self._root, self._solc)
+        compiler = Compiler(self._root, self._solc, jobs=1)
         try:
             while mutant is not None:
                 text = mutant.apply(self._plan.texts[mutant.file])

@@ -120,9 +120,18 @@ async function answerAll(questions, roots) {
 
 function ask(thread, input, roots) {
   return new Promise((resolve, reject) => {
-    thread.once("message", resolve).once("error", reject);
+    const settle = (act) => (value) => {
+      for (const [name, listener] of Object.entries(listeners)) thread.off(name, listener);
+      act(value);
+    };
+    const listeners = {
+      message: settle(resolve),
+      error: settle(reject),
+      exit: settle((code) => reject(new Error(`a compiler thread ended with exit code ${code}`))),
+    };
+    for (const [name, listener] of Object.entries(listeners)) thread.on(name, listener);
     thread.postMessage({ input, roots });
-  }).finally(() => thread.removeAllListeners());
+  });
 }
 
 /** Errors and warnings once each; contracts and trees of all parts. */

@@ -29,11 +29,16 @@ const server = net.createServer({ allowHalfOpen: true }, (client) => {
   client.on("error", () => client.destroy());
   client.on("data", (part) => parts.push(part));
   client.on("end", async () => {
-    const question = JSON.parse(Buffer.concat(parts).toString("utf8"));
-    const answer = question.version ? { output: loadCompiler().version() } : await compile(question.input, question.roots);
-    client.end(`${JSON.stringify(answer)}\n`, () => {
-      if (process.memoryUsage().rss > LARGEST_BYTES) leave();
-    });
+    try {
+      const question = JSON.parse(Buffer.concat(parts).toString("utf8"));
+      const answer = question.version ? { output: loadCompiler().version() } : await compile(question.input, question.roots);
+      client.end(`${JSON.stringify(answer)}\n`, () => {
+        if (process.memoryUsage().rss > LARGEST_BYTES) leave();
+      });
+    } catch (error) {
+      process.stderr.write(`solc server: ${error.message}\n`);
+      client.destroy(); // the shim then answers by itself
+    }
   });
 });
 
