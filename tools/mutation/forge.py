@@ -54,7 +54,8 @@ def judge(code: int, output: str) -> tuple[str, str, str]:
 class Compiler:
     """A solc that stays loaded, on a socket in a folder of its own; restarted when it left.
 
-    `jobs` is how many compilers answer a large question; one per core when not given. With a native solc there is nothing to keep loaded and this does nothing.
+    `jobs` is how many compilers answer a large question, one per core when not given. With a native
+    solc there is nothing to keep loaded and this does nothing.
     """
 
     def __init__(self, root: Path, solc: Path, jobs: int | None = None) -> None:
