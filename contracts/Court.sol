@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {JobId, NodeId, ShardStatus} from "./interfaces/Types.sol";
@@ -15,7 +12,9 @@ import {Epochs} from "./libraries/Epochs.sol";
 import {JobWord} from "./libraries/JobWord.sol";
 import {Payout} from "./libraries/Payout.sol";
 import {Sortition} from "./libraries/Sortition.sol";
+import {Transfers} from "./libraries/Transfers.sol";
 import {Trees} from "./libraries/Trees.sol";
+import {Members} from "./market/Members.sol";
 import {Openings} from "./market/Openings.sol";
 import {Clock} from "./Clock.sol";
 
@@ -25,10 +24,9 @@ import {Clock} from "./Clock.sol";
 /// it. What is forfeited and what comes back is owed to the Court by the market for the length of one call, in which it
 /// is assigned: to the accuser until he is whole, then to the requester, the rest to nobody.
 contract Court is ICourt, Clock, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
     using JobWord for uint256;
 
-    /// @dev Four words a case, five for a committee above eight; all but the verdict are written by `appeal`.
+    /// @dev Six words a case; all but the verdict's are written by `appeal`.
     struct Case {
         // slot 0
         address accuser;
@@ -105,7 +103,7 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         emit Appealed(
             job, shard, caseJob, c.accuser, bond, receipt.resultRoot, c.low, uint256(c.high) << 32, c.heldBefore
         );
-        _pull(IERC20(market_.paymentToken()), c.accuser, address(market_), bond);
+        Transfers.pull(market_.paymentToken(), c.accuser, address(market_), bond);
     }
 
     /// @dev What is appealed: the answer, who was paid for it, and who sat on its committee.
@@ -113,7 +111,7 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         private
     {
         uint256 start = word.startOf(shard, receipt.attempt);
-        (uint256 low, uint256 high) = _committee(word, _key(job, shard), start);
+        (uint256 low, uint256 high) = Members.committee(registry, ledger, word, _key(job, shard), start);
         (c.settledRoot, c.attempt, c.paidSlots) = (receipt.resultRoot, receipt.attempt, receipt.paidSlots);
         // Bits 32 and up: the eighth to fifteenth slots fill 224 bits from the left.
         (c.low, c.high, c.heldBefore) = (low, uint224(high >> 32), uint32(start));
@@ -123,13 +121,6 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
     function _payer() private view returns (address) {
         NodeId node = ledger.nodeOf(msg.sender);
         return NodeId.unwrap(node) == 0 ? msg.sender : registry.operatorOf(node);
-    }
-
-    function _pull(IERC20 token, address from, address to, uint256 amount) private {
-        uint256 before = token.balanceOf(to);
-        token.safeTransferFrom(from, to, amount);
-        uint256 received = token.balanceOf(to) - before;
-        if (received != amount) revert IJobMarket.WrongTransfer(amount, received);
     }
 
     // --- resolve --------------------------------------------------------------------------------------------------
@@ -219,7 +210,9 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         if (c.ended == 0) revert NoVerdict(job, shard);
         if (resultRoot == c.verdict) revert MatchesVerdict(job, shard, c.verdict);
         IJobMarket market_ = _market();
-        (NodeId node, uint32 commitEpoch) = _member(market_, job, shard, attempt, slot);
+        uint256 word = market_.jobWord(job);
+        if (attempt >= word.maxAttempts()) revert IJobMarket.UnknownAttempt(job, shard, attempt);
+        (NodeId node, uint32 commitEpoch) = Members.drawnFor(registry, ledger, word, _key(job, shard), attempt, slot);
         Openings.requireHeld(
             ledger, node, commitEpoch, Trees.batchLeaf(_key(job, shard), resultRoot), opening, type(uint8).max
         );
@@ -230,22 +223,6 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         // An accuser who was wrong himself gets nothing out of somebody else's fault.
         if (c.verdict == c.settledRoot) market_.assign(BURNED, forfeited);
         else _pour(market_, c, job, forfeited);
-    }
-
-    /// @dev Node drawn for a slot of an attempt, and the epoch in which it had to commit.
-    function _member(IJobMarket market_, JobId job, uint32 shard, uint8 attempt, uint8 slot)
-        private
-        view
-        returns (NodeId node, uint32 commitEpoch)
-    {
-        uint256 word = market_.jobWord(job);
-        if (attempt >= word.maxAttempts()) revert IJobMarket.UnknownAttempt(job, shard, attempt);
-        if (slot >= word.committee()) revert IJobMarket.SlotVoid(job, shard, slot);
-        uint256 start = word.startOf(shard, attempt);
-        (uint256 low, uint256 high) = _committee(word, _key(job, shard), start);
-        node = NodeId.wrap(uint32(Sortition.slot(low, high, slot)));
-        if (NodeId.unwrap(node) == 0) revert IJobMarket.SlotVoid(job, shard, slot);
-        commitEpoch = uint32(Epochs.commitOf(start, word.work()));
     }
 
     // --- views ----------------------------------------------------------------------------------------------------
@@ -300,23 +277,13 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         if (JobId.unwrap(c.caseJob) == 0) revert NoCase(job, shard);
     }
 
-    function _committee(uint256 word, uint256 key, uint256 start) private view returns (uint256, uint256) {
-        uint256[] memory draws = new uint256[](2);
-        draws[0] = uint256(ledger.seedOf(uint32(start)));
-        draws[1] = word.drawWord(key, start);
-        uint256[] memory slots = registry.committees(draws);
-        return (slots[0], slots[1]);
-    }
-
     /// @dev Epoch in which a receipt's settlement was recorded, 0 if there is none.
     function _settledAt(IJobMarket market_, JobId job, uint256 shard, IJobMarket.Receipt calldata receipt)
         private
         view
         returns (uint256)
     {
-        bytes32 leaf =
-            Trees.settlementLeaf(JobId.unwrap(job), shard, receipt.attempt, receipt.paidSlots, receipt.resultRoot);
-        return market_.settlementEpoch(MerkleProof.processProofCalldata(receipt.path, leaf));
+        return market_.settlementEpoch(Members.settlementRoot(job, shard, receipt));
     }
 
     function _key(JobId job, uint256 shard) private pure returns (uint256) {

@@ -10,11 +10,11 @@ import {IJobMarket} from "./interfaces/IJobMarket.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {Epochs} from "./libraries/Epochs.sol";
 import {JobWord} from "./libraries/JobWord.sol";
-import {Sortition} from "./libraries/Sortition.sol";
 import {Trees} from "./libraries/Trees.sol";
 import {Clock} from "./Clock.sol";
 import {Earnings} from "./market/Earnings.sol";
 import {JobBook} from "./market/JobBook.sol";
+import {Members} from "./market/Members.sol";
 import {Openings} from "./market/Openings.sol";
 import {Settling} from "./market/Settling.sol";
 
@@ -65,7 +65,8 @@ contract JobMarket is Settling {
         Job storage stored = _known(job);
         uint256 word = stored.word;
         bytes32 root = _claimable(job, word, shard, receipt);
-        (NodeId node, uint256 commitEpoch) = _member(job, word, shard, receipt, slot);
+        (NodeId node, uint32 commitEpoch) =
+            Members.drawnFor(registry, ledger, word, _key(job, shard), receipt.attempt, slot);
         uint256 bit = 1 << ((shard & 15) * 16 + slot);
         uint256 claimed = _claimed[job][shard >> 4];
         if (claimed & bit != 0 || (root == receipt.resultRoot && receipt.paidSlots >> slot & 1 != 0)) {
@@ -86,10 +87,11 @@ contract JobMarket is Settling {
     // slither-disable-next-line incorrect-equality,unused-return our own numbers; the amount is in the registry's event
     function reportAbsent(JobId job, uint32 shard, Receipt calldata receipt, uint8 slot) external {
         if (_settledAt(job, shard, receipt) == 0) revert NotSettled(job, shard);
-        (NodeId node, uint256 commitEpoch) = _member(job, _jobs[job].word, shard, receipt, slot);
+        (NodeId node, uint32 commitEpoch) =
+            Members.drawnFor(registry, ledger, _jobs[job].word, _key(job, shard), receipt.attempt, slot);
         emit AbsentReported(job, shard, node, msg.sender);
-        ledger.markAbsent(node, uint32(commitEpoch));
-        registry.slash(node, ABSENT_BPS, msg.sender, uint32(commitEpoch));
+        ledger.markAbsent(node, commitEpoch);
+        registry.slash(node, ABSENT_BPS, msg.sender, commitEpoch);
     }
 
     /// @dev Claims are open from when the shard is final or contested, for `REPORT_EPOCHS`.
@@ -107,23 +109,6 @@ contract JobMarket is Settling {
         if (status < ShardStatus.CONTESTED) revert NotFinal(job, shard);
         last += REPORT_EPOCHS;
         if (_epoch() > last) revert TooLate(job, shard, uint32(last), uint32(_epoch()));
-    }
-
-    /// @dev Node that was drawn for a slot of the settled attempt, and the epoch in which it had to commit.
-    function _member(JobId job, uint256 word, uint256 shard, Receipt calldata receipt, uint8 slot)
-        private
-        view
-        returns (NodeId node, uint256 commitEpoch)
-    {
-        if (slot >= word.committee()) revert SlotVoid(job, uint32(shard), slot);
-        uint256 start = word.startOf(shard, receipt.attempt);
-        uint256[] memory draws = new uint256[](2);
-        draws[0] = uint256(ledger.seedOf(uint32(start)));
-        draws[1] = word.drawWord(_key(job, shard), start);
-        uint256[] memory slots = registry.committees(draws);
-        node = NodeId.wrap(uint32(Sortition.slot(slots[0], slots[1], slot)));
-        if (NodeId.unwrap(node) == 0) revert SlotVoid(job, uint32(shard), slot);
-        commitEpoch = Epochs.commitOf(start, word.work());
     }
 
     // --- verify ---------------------------------------------------------------------------------------------------
@@ -218,9 +203,7 @@ contract JobMarket is Settling {
 
     /// @dev Epoch in which the receipt's settlement was recorded, 0 if there is none.
     function _settledAt(JobId job, uint256 shard, Receipt calldata receipt) private view returns (uint256) {
-        bytes32 leaf =
-            Trees.settlementLeaf(JobId.unwrap(job), shard, receipt.attempt, receipt.paidSlots, receipt.resultRoot);
-        return _settlements[MerkleProof.processProofCalldata(receipt.path, leaf)];
+        return _settlements[Members.settlementRoot(job, shard, receipt)];
     }
 
     /// @dev What a receipt is worth: status (NONE when nothing was settled so), the shard's answer, and the epoch after

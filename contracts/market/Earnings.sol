@@ -103,12 +103,4 @@ abstract contract Earnings is IJobMarket, Clock, AccessManaged, ReentrancyGuardT
     function _bucket() private view returns (uint256) {
         return _epoch() / RING;
     }
-
-    /// @dev Pulls exactly `amount` from the caller; tokens that take a fee or rebase are refused.
-    function _pull(uint256 amount) internal {
-        uint256 before = IERC20(paymentToken).balanceOf(address(this));
-        IERC20(paymentToken).safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = IERC20(paymentToken).balanceOf(address(this)) - before;
-        if (received != amount) revert WrongTransfer(amount, received);
-    }
 }

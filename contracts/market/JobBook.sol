@@ -11,6 +11,7 @@ import {Epochs} from "../libraries/Epochs.sol";
 import {JobWord} from "../libraries/JobWord.sol";
 import {Payout} from "../libraries/Payout.sol";
 import {Sortition} from "../libraries/Sortition.sol";
+import {Transfers} from "../libraries/Transfers.sol";
 import {Earnings} from "./Earnings.sol";
 
 /// @title Jobs and their escrow: post, cancel, close
@@ -118,7 +119,7 @@ abstract contract JobBook is Earnings, Pausable {
         stored.word = word;
         (stored.requester, stored.held) = (msg.sender, uint88(amount));
         emit JobPosted(job, msg.sender, spec.manifest, word, spec.units, spec.unitPrice);
-        _pull(amount);
+        Transfers.pull(paymentToken, msg.sender, address(this), amount);
     }
 
     /// @inheritdoc IJobMarket
