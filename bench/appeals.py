@@ -19,8 +19,8 @@ from nodeagent.protocol.settlement import LaneKey, OpenBatch, SettleEntry, build
 from nodeagent.protocol.sortition import draw_words, parse_slots
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 
-#: Each is played so often: which seats a draw touches first moves a call by a few thousand.
-ROUNDS = 4
+#: Each is played so often: whether a seat or a bucket of pay was touched before moves a call by up to 20,000.
+ROUNDS = 12
 #: A committee and its judges, and three more a round: who is slashed under its requirement leaves the draw.
 NODES = 8 + 3 * ROUNDS
 COMMITTEE, JUDGES, WINDOW = 3, 5, 7

@@ -19,9 +19,12 @@ from nodeagent.chain.doors import Call, Doors
 from nodeagent.chain.errors import RpcError
 from nodeagent.chain.headers import header_rlp
 from nodeagent.chain.rpc import Rpc
+from nodeagent.devnet.anvil import FORGETFUL
 from nodeagent.devnet.processes import spawn, stop, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The same block hashes in every run, so the same seeds, committees and gas: clock and order are our own.
+REPEATABLE = ("--timestamp", "1700000000", "--order", "fifo")
 #: anvil's public development mnemonic; its accounts hold nothing anywhere else.
 MNEMONIC = "test test test test test test test test test test test junk"
 GAS_LIMIT = 1 << 24
@@ -139,12 +142,14 @@ def deployed(home: Path, accounts: int, params: Path | None = None) -> Iterator[
     log.unlink(missing_ok=True)
     anvil = ROOT / "node_modules" / ".bin" / "anvil"
     argv = [str(anvil), "--host", "127.0.0.1", "--port", "0", "--accounts", str(accounts), "--mnemonic", MNEMONIC]
-    process = spawn([*argv, "--balance", "1000000", "--gas-limit", str(BLOCK_GAS)], log, cwd=home)
+    argv += [*FORGETFUL, *REPEATABLE, "--balance", "1000000", "--gas-limit", str(BLOCK_GAS)]
+    process = spawn(argv, log, cwd=home)
     try:
         wait_until(lambda: b"Listening on 127.0.0.1:" in log.read_bytes(), process, "anvil", log, 30.0)
         url = "http://" + log.read_text().split("Listening on ")[1].split()[0]
-        record = _deploy(url, home, params)
         with_automine_off = Rpc(url)
+        with_automine_off.call("anvil_setBlockTimestampInterval", [1])
+        record = _deploy(url, home, params)
         with_automine_off.call("evm_setAutomine", [False])
         yield Chain(with_automine_off, load_deployment(record), accounts)
     finally:
