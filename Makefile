@@ -76,6 +76,6 @@ lock:                ## resolve requirements/*.txt and package-lock.json again
 	@.venv/bin/python tools/check_config.py
 
 clean:               ## delete all that was built or installed
-	rm -rf build .build .venv .venv-base node_modules contracts/.cache \
+	rm -rf build .build .venv .venv-base .venv-analysis .venv-proofs node_modules contracts/.cache \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

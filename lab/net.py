@@ -12,14 +12,13 @@ import shutil
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.agents.plug import ORDERS, swap
+from lab.agents.plug import ORDERS
 from lab.scenario import NOBODY, Scenario
 from nodeagent.chain.deployment import Deployment, load_deployment, verify_deployment
 from nodeagent.chain.doors import Doors
@@ -27,8 +26,6 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.client.wallet import Wallet
 from nodeagent.config import Home
 from nodeagent.devnet import agents as nodes
-from nodeagent.devnet import network
-from nodeagent.devnet.anvil import find_anvil
 from nodeagent.devnet.contracts import Bank, seat_stake
 from nodeagent.devnet.network import Devnet, Options
 from nodeagent.devnet.processes import alive, spawn, stop, tail, wait_until
@@ -41,7 +38,6 @@ BEAT_S = 0.25  # shortest time between blocks
 PATIENCE_S = 2.0  # what a block waits for an agent that does not keep up, or for open work
 SETUP_BLOCK_S = 1.0
 READY_S = 120.0
-STATES = 512  # of the chain's past that can still be asked for
 OPERATOR_COINS, OPERATOR_STAKE = 100_000, 10_000  # whole tokens each operator has besides its seats
 LEFT_BY_A_RUN = ("agent.db", "agent.db-wal", "agent.db-shm", "pending", "content", "scratch", "live.json", "agent.log")
 LAB_CONFIG = {"appeal_max_lost": 1_000, "withdraw_above": 10**15}
@@ -65,8 +61,7 @@ class LabNet(Devnet):
     def raise_all(self) -> None:
         """Chain, contracts, and every node seated; no agent runs yet. Raises DevnetFault."""
         self.down()
-        with forgetful(self.project, self.home.parent):
-            self.up(Options(nodes=len(self.seats), seats=2, block_time=SETUP_BLOCK_S))
+        self.up(Options(nodes=len(self.seats), seats=2, block_time=SETUP_BLOCK_S))
         self._connect()
         self.rpc.call("evm_setIntervalMining", [0])
         self._snapshot = self.rpc.call("evm_snapshot")
@@ -224,20 +219,6 @@ class LabNet(Devnet):
     def _mine_meanwhile(self, seconds: float) -> None:
         self.rpc.call("evm_mine")
         time.sleep(seconds)
-
-
-@contextmanager
-def forgetful(project: Path, folder: Path) -> Iterator[None]:
-    """An anvil that starts meanwhile keeps the last states in memory and none on disk, where each takes a megabyte."""
-    folder.mkdir(parents=True, exist_ok=True)
-    script = folder / "anvil"
-    script.write_text(f'#!/bin/sh\nexec "{find_anvil(project).resolve()}" --prune-history {STATES} "$@"\n')
-    script.chmod(0o755)
-    before = swap(network, "find_anvil", lambda _: script)
-    try:
-        yield
-    finally:
-        swap(network, "find_anvil", before)
 
 
 def _is_done(agent: AgentState, block: int) -> bool:

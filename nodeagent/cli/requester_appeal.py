@@ -11,19 +11,12 @@ from nodeagent.cli.common import print_json, say
 from nodeagent.cli.requester_common import Session, confirm_no
 
 if TYPE_CHECKING:
-    from nodeagent.client.history import History
     from nodeagent.client.why import Attempt
 
 JOB = click.argument("number", type=click.IntRange(1), metavar="JOB")
 SHARD = click.argument("shard", type=click.IntRange(0), metavar="SHARD")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 YES = click.option("--yes", "-y", is_flag=True, help="do not ask")
-
-
-def _history(session: Session, number: int) -> History:
-    from nodeagent.client.history import Follower, find_job
-
-    return Follower(session.rpc, session.deployment, find_job(session.rpc, session.deployment, number)).read()
 
 
 @click.command("appeal")
@@ -40,7 +33,7 @@ def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
     """
     from nodeagent.client.appealing import Appellant
 
-    appellant, history = Appellant(session.rpc, session.deployment), _history(session, number)
+    appellant, history = Appellant(session.rpc, session.deployment), session.history(number)
     plan = appellant.plan(history, shard)
     say(f"shard     {shard} of job {number}, settled with root 0x{plan.receipt.result_root.hex()}")
     say(f"court     {plan.judges} judges; appeals are open until epoch {plan.until}")
@@ -63,7 +56,7 @@ def resolve(session: Session, number: int, shard: int, as_json: bool) -> None:
     """End the appeal of a SHARD of JOB once its judges agreed or cannot any more. Agents usually do this."""
     from nodeagent.client.appealing import Appellant
 
-    sent = Appellant(session.rpc, session.deployment).resolve(_history(session, number), shard, session.wallet)
+    sent = Appellant(session.rpc, session.deployment).resolve(session.history(number), shard, session.wallet)
     if as_json:
         print_json({"job": number, "shard": shard, "tx": sent.tx})
         return
@@ -79,7 +72,7 @@ def why(session: Session, number: int, shard: int, as_json: bool) -> None:
     """Tell what happened to a SHARD of JOB, attempt by attempt: who was drawn, who answered what, who was paid."""
     from nodeagent.client.why import gather, tell
 
-    facts = gather(session.rpc, session.deployment, _history(session, number), shard)
+    facts = gather(session.rpc, session.deployment, session.history(number), shard)
     if not as_json:
         click.echo("\n".join(tell(facts)))
         return

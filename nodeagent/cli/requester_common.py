@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nodeagent.chain.deployment import Deployment
     from nodeagent.chain.doors import Doors
     from nodeagent.chain.rpc import Rpc
+    from nodeagent.client.history import History
     from nodeagent.client.jobstate import JobStates
     from nodeagent.client.wallet import Wallet
     from nodeagent.content import LayeredStore
@@ -89,6 +90,12 @@ class Session:
         from nodeagent.chain.doors import Doors
 
         return Doors.of(self.rpc, self.deployment)
+
+    def history(self, job: int) -> History:
+        """What the chain says of a job up to now. Raises NoSuchJob."""
+        from nodeagent.client.history import Follower, find_job
+
+        return Follower(self.rpc, self.deployment, find_job(self.rpc, self.deployment, job)).read()
 
     @cached_property
     def token(self) -> tuple[str, int]:

@@ -15,7 +15,6 @@ from nodeagent.errors import Transient
 
 if TYPE_CHECKING:
     from nodeagent.chain.events import JobPosted
-    from nodeagent.client.history import History
     from nodeagent.client.wallet import Sent
 
 
@@ -107,16 +106,10 @@ def fetch(session: Session, number: int, out: Path, as_json: bool) -> None:
     """Fetch the results of everything that is settled, checked against the settled roots."""
     from nodeagent.cli.requester_wait import finish, result_fetcher
 
-    history = _history(session, number)
+    history = session.history(number)
     fetcher = result_fetcher(session, history.posted.requester)
     manifest = fetcher.manifest(history.posted.manifest)
     finish(session, history, manifest, out, as_json=as_json)
-
-
-def _history(session: Session, number: int) -> History:
-    from nodeagent.client.history import Follower, find_job
-
-    return Follower(session.rpc, session.deployment, find_job(session.rpc, session.deployment, number)).read()
 
 
 @job.command("cancel")

@@ -9,13 +9,12 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.doors import CourtDoor, Doors, Receipt
 from nodeagent.chain.events import CasePosted
 from nodeagent.chain.rpc import Rpc
-from nodeagent.client.cases import Case, Settlement
+from nodeagent.client.cases import Case
 from nodeagent.client.history import History
 from nodeagent.client.wallet import Sent, Wallet
 from nodeagent.errors import Fatal, JobFault
 from nodeagent.protocol.epochs import appeal_until, counting_epoch, epoch_of
-from nodeagent.protocol.settlement import settlement_tree
-from nodeagent.protocol.types import Epoch, Malformed, ShardStatus
+from nodeagent.protocol.types import Epoch, ShardStatus
 
 
 class NotAppealable(JobFault):
@@ -38,16 +37,6 @@ class Appeal:
     judges: int
     until: int
     receipt: Receipt
-
-
-def receipt_of(settlement: Settlement) -> Receipt:
-    """The path of a settled shard. Raises Malformed if the leaves do not have the stored root."""
-    tree = settlement_tree(settlement.peers)
-    if tree.root != settlement.root:
-        raise Malformed(f"the leaves of settlement 0x{settlement.root.hex()} have another root")
-    entry = settlement.entry
-    path = tree.proof(settlement.peers.index(entry))
-    return Receipt(entry.attempt, entry.paid_slots, entry.root, tuple(path))
 
 
 class Appellant:
@@ -82,7 +71,7 @@ class Appellant:
         if now > until:
             raise NotAppealable(f"the window for appeals of shard {shard} closed with epoch {until}: it is epoch {now}")
         bond = court.bond_of(history.posted.job, shard)
-        return Appeal(shard, bond, court.judges(), until, receipt_of(settlement))
+        return Appeal(shard, bond, court.judges(), until, settlement.receipt())
 
     def appeal(self, history: History, plan: Appeal, wallet: Wallet) -> tuple[int, list[Sent]]:
         """Allows the Court exactly the bond where it may not take it yet, and appeals; the case's job number.
@@ -112,7 +101,7 @@ class Appellant:
             raise NothingToResolve(f"the case about shard {shard} is resolved already")
         if case.settlement is None:
             self._refuse_open(history, case)
-        verdict = receipt_of(case.settlement) if case.settlement else None
+        verdict = case.settlement.receipt() if case.settlement else None
         return wallet.send(self.court.resolve(history.posted.job, shard, verdict))
 
     def _refuse_open(self, history: History, case: Case) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from nodeagent.chain.door import Receipt
 from nodeagent.chain.events import (
     Appealed,
     At,
@@ -19,8 +20,8 @@ from nodeagent.chain.events import (
 )
 from nodeagent.protocol.epochs import case_status, shard_status
 from nodeagent.protocol.leaves import parse_leaves
-from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus
+from nodeagent.protocol.settlement import SettledLeaf, settlement_tree
+from nodeagent.protocol.types import Epoch, JobId, JobTerms, Malformed, NodeId, Shard, ShardStatus
 
 ONLY = Shard(0)  # a case is a job of one shard
 
@@ -45,6 +46,14 @@ class Settlement:
     epoch: int
     peers: tuple[SettledLeaf, ...]
     at: At
+
+    def receipt(self) -> Receipt:
+        """The shard's path. Raises Malformed if the leaves do not have the root that the chain stored."""
+        tree = settlement_tree(self.peers)
+        if tree.root != self.root:
+            raise Malformed(f"the leaves of settlement 0x{self.root.hex()} have another root")
+        path = tree.proof(self.peers.index(self.entry))
+        return Receipt(self.entry.attempt, self.entry.paid_slots, self.entry.root, tuple(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,5 @@ def standing(
     terms: JobTerms, shard: int, now: Epoch, settle_grace: int, settled: Settlement | None, case: Case | None
 ) -> ShardStatus:
     """Status of a shard, its case included: what the market says for it."""
-    if settled is not None and case is not None:
-        return case.status(now, settle_grace)
-    return shard_status(terms, Shard(shard), now, settle_grace, Epoch(settled.epoch) if settled else None)
+    judged = ShardStatus.NONE if case is None else case.status(now, settle_grace)
+    return shard_status(terms, Shard(shard), now, settle_grace, Epoch(settled.epoch) if settled else None, judged)

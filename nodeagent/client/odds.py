@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nodeagent.protocol.jobword import case_quorum
+
 Floats = NDArray[np.float64]
 LEGENDRE: Any = np.polynomial.legendre  # untyped in some numpy releases
 LAGUERRE: Any = np.polynomial.laguerre
@@ -104,11 +106,6 @@ def _rung(side: Counter[int], u: Floats, committee: int) -> list[Floats]:
     return out
 
 
-def judges_quorum(judges: int) -> int:
-    """Equal answers that make a verdict: two thirds, rounded up."""
-    return -(-2 * judges // 3)
-
-
 def _final(every: float, quorum: float, captured: float, honest: float, attempts: int) -> float:
     """A wrong root is final where nobody honest was on the committee, or where the court confirms it; an attempt
     of the court without two thirds is followed by the next."""
@@ -124,7 +121,7 @@ def wrong_final_binomial(share: float, committee: int, quorum: int, judges: int,
     settled = wrong_shard_binomial(share, committee, quorum)
     if not judges:
         return settled
-    need = judges_quorum(judges)
+    need = case_quorum(judges)
     captured = wrong_shard_binomial(share, judges, need)
     honest = wrong_shard_binomial(1 - share, judges, need)
     return _final(share**committee, settled, captured, honest, attempts)
@@ -140,7 +137,7 @@ def wrong_final(
     settled = wrong_shard(honest, dishonest, committee, quorum)
     if not judges:
         return settled
-    need = judges_quorum(judges)
+    need = case_quorum(judges)
     every = wrong_shard(honest, dishonest, committee, committee)
     captured = wrong_shard(honest, dishonest, judges, need)
     return _final(every, settled, captured, wrong_shard(dishonest, honest, judges, need), attempts)

@@ -24,7 +24,6 @@ from nodeagent.errors import Fatal
 from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt, encode_receipts, hex_path
 from nodeagent.protocol.results import TaskResult
-from nodeagent.protocol.settlement import settlement_tree
 from nodeagent.protocol.types import Malformed, Task, TaskStatus
 from nodeagent.runtimes.errors import EncodingFault
 from nodeagent.runtimes.tensors import decode_outputs
@@ -88,17 +87,15 @@ def make_receipts(deployment: Deployment, history: History, shards: Sequence[Sha
     rows: list[ShardReceipt] = []
     for shard in sorted(shards, key=lambda s: s.shard):
         settlement = shard.settlement
-        tree = settlement_tree(settlement.peers)
-        if tree.root != settlement.root:
-            raise Malformed(f"the leaves of settlement 0x{settlement.root.hex()} have another root")
+        receipt = settlement.receipt()
         rows.append(
             ShardReceipt(
                 shard=shard.shard,
-                attempt=settlement.entry.attempt,
-                paid_slots=settlement.entry.paid_slots,
-                result_root="0x" + settlement.entry.root.hex(),
-                verdict_root="0x" + shard.root.hex() if shard.root != settlement.entry.root else None,
-                path=hex_path(tree.proof(settlement.peers.index(settlement.entry))),
+                attempt=receipt.attempt,
+                paid_slots=receipt.paid_slots,
+                result_root="0x" + receipt.result_root.hex(),
+                verdict_root="0x" + shard.root.hex() if shard.root != receipt.result_root else None,
+                path=hex_path(list(receipt.path)),
                 settlement_root="0x" + settlement.root.hex(),
                 settled_epoch=settlement.epoch,
                 tx=settlement.at.tx,

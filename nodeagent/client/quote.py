@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nodeagent.client import odds
 from nodeagent.errors import JobFault
+from nodeagent.protocol.payout import Escrow, escrow
 
-BPS = 10_000
 MAX_COMMITTEE = 15
 MAX_WORK = 8
 MAX_ATTEMPTS = 4
@@ -201,8 +201,7 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
     :raises BadTerms: the market would refuse it
     """
     check_terms(terms, facts)
-    gross = terms.tasks * terms.committee * terms.task_price
-    settle_fee, protocol_fee = gross * facts.settle_fee_bps // BPS, gross * facts.protocol_fee_bps // BPS
+    price = _escrow(terms, facts, terms.tasks, terms.committee, facts.protocol_fee_bps)
     pace, stride = pace_of(terms, facts), terms.work + 2
     last_start = 1 + (terms.shards - 1) // pace
     epochs = last_start + terms.work
@@ -212,10 +211,10 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
     return Quote(
         terms=terms,
         pace=pace,
-        members=gross,
-        settle_fee=settle_fee,
-        protocol_fee=protocol_fee,
-        escrow=gross + settle_fee + protocol_fee,
+        members=price.gross,
+        settle_fee=price.settle_fee,
+        protocol_fee=price.protocol_fee,
+        escrow=price.total,
         epochs=epochs,
         epochs_at_most=last_start + terms.attempts * stride - 1 + facts.settle_grace,
         appeal_epochs=appeal_window(terms, facts),
@@ -229,11 +228,15 @@ def quote(terms: JobTerms, facts: MarketFacts) -> Quote:
     )
 
 
+def _escrow(terms: JobTerms, facts: MarketFacts, tasks: int, nodes: int, protocol_fee_bps: int) -> Escrow:
+    return escrow(tasks, nodes, terms.units, terms.unit_price, facts.settle_fee_bps, protocol_fee_bps)
+
+
 def _bond(terms: JobTerms, facts: MarketFacts) -> int:
+    """A case is a job of one shard for the judges, without protocol fee."""
     if not appeal_window(terms, facts):
         return 0
-    gross = min(terms.tasks, terms.shard_size) * facts.judges * terms.task_price
-    return gross + gross * facts.settle_fee_bps // BPS
+    return _escrow(terms, facts, min(terms.tasks, terms.shard_size), facts.judges, 0).total
 
 
 def _odds(terms: JobTerms, facts: MarketFacts) -> list[Odds]:

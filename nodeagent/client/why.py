@@ -56,7 +56,6 @@ class Facts:
     attempts: tuple[Attempt, ...]
     trials: tuple[Attempt, ...]  # the case's attempts
     settle_grace: int
-    report_epochs: int
 
 
 def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Facts:
@@ -72,69 +71,54 @@ def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Fa
         )
     now = epoch_of(history.head.block, deployment.epoch_blocks)
     settled, case = history.settled.get(shard), history.cases.get(shard)
-    doors = Doors.of(rpc, deployment)
+    reader = _Reader(rpc, Doors.of(rpc, deployment), deployment.epoch_blocks, now)
     own = [a for a in history.answers if a.shard == shard]
-    attempts = _attempts(rpc, doors, deployment, history.posted.job, terms, Shard(shard), own, settled, now)
+    attempts = reader.attempts(history.posted.job, terms, Shard(shard), own, settled)
     trials: tuple[Attempt, ...] = ()
     if case is not None:
-        trials = _attempts(
-            rpc, doors, deployment, case.job, case.terms, ONLY, list(case.answers), case.settlement, now, is_case=True
-        )
+        trials = reader.attempts(case.job, case.terms, ONLY, case.answers, case.settlement)
     status = standing(history.terms, shard, now, deployment.settle_grace, settled, case)
-    return Facts(history, shard, now, status, attempts, trials, deployment.settle_grace, deployment.report_epochs)
+    return Facts(history, shard, now, status, attempts, trials, deployment.settle_grace)
 
 
-def _attempts(
-    rpc: Rpc,
-    doors: Doors,
-    deployment: Deployment,
-    job: JobId,
-    terms: JobTerms,
-    shard: Shard,
-    answers: Sequence[Answer],
-    settled: Settlement | None,
-    now: Epoch,
-    *,
-    is_case: bool = False,
-) -> tuple[Attempt, ...]:
-    found = []
-    last = terms.max_attempts if settled is None else settled.entry.attempt + 1
-    for number in range(last):
-        start, commit = attempt_start(terms, shard, number), commit_epoch(terms, shard, number)
-        if start > now:
-            break
-        members = _members(rpc, doors, deployment, job, terms, shard, start, commit, is_case)
-        mine = tuple(a for a in answers if a.epoch == commit)
-        found.append(Attempt(number, start, commit, members, mine))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads what was drawn, and what the lanes say of it, up to the epoch ``now``."""
 
+    rpc: Rpc
+    doors: Doors
+    epoch_blocks: int
+    now: Epoch
 
-def _members(
-    rpc: Rpc,
-    doors: Doors,
-    deployment: Deployment,
-    job: JobId,
-    terms: JobTerms,
-    shard: Shard,
-    start: Epoch,
-    commit: Epoch,
-    is_case: bool,
-) -> tuple[Member, ...] | None:
-    block = rpc.call("eth_getBlockByNumber", [hex(seed_block(start, deployment.epoch_blocks)), False])
-    if block is None:
-        return None
-    seed = seed_from_randao(start, prev_randao(block))
-    words = draw_words(seed, job, shard, start, terms.pool, terms.committee, case=is_case)
-    try:
-        slots = parse_slots(doors.registry.committees(words), terms.committee)
-    except Reverted:
-        return None  # older than the ring
-    lanes = doors.ledger.lanes([(node, commit) for node in slots])
-    members = []
-    for slot, (node, word) in enumerate(zip(slots, lanes, strict=True)):
-        lane = unpack_lane(word)
-        members.append(Member(slot, node, None if lane.epoch > commit else lane))
-    return tuple(members)
+    def attempts(
+        self, job: JobId, terms: JobTerms, shard: Shard, answers: Sequence[Answer], settled: Settlement | None
+    ) -> tuple[Attempt, ...]:
+        """Those of a shard that have begun, up to the one that settled."""
+        found = []
+        last = terms.max_attempts if settled is None else settled.entry.attempt + 1
+        for number in range(last):
+            start, commit = attempt_start(terms, shard, number), commit_epoch(terms, shard, number)
+            if start > self.now:
+                break
+            mine = tuple(a for a in answers if a.epoch == commit)
+            found.append(Attempt(number, start, commit, self._members(job, terms, shard, start, commit), mine))
+        return tuple(found)
+
+    def _members(
+        self, job: JobId, terms: JobTerms, shard: Shard, start: Epoch, commit: Epoch
+    ) -> tuple[Member, ...] | None:
+        block = self.rpc.call("eth_getBlockByNumber", [hex(seed_block(start, self.epoch_blocks)), False])
+        if block is None:
+            return None
+        seed = seed_from_randao(start, prev_randao(block))
+        words = draw_words(seed, job, shard, start, terms.pool, terms.committee, case=terms.is_case)
+        try:
+            slots = parse_slots(self.doors.registry.committees(words), terms.committee)
+        except Reverted:
+            return None  # older than the ring
+        lanes = map(unpack_lane, self.doors.ledger.lanes([(node, commit) for node in slots]))
+        drawn = enumerate(zip(slots, lanes, strict=True))
+        return tuple(Member(slot, node, None if lane.epoch > commit else lane) for slot, (node, lane) in drawn)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------

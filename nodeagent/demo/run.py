@@ -82,7 +82,7 @@ def run_demo(options: DemoOptions, say: Say) -> dict[str, Any]:
     network.down()
     try:
         state = network.up(Options(nodes=options.nodes, seats=SEATS, block_time=terms.block_time))
-        say("appealEpochs = 0: without a court on this devnet, an answer is final as soon as it is settled")
+        say("appealEpochs = 0: an answer is final as soon as it is settled; appeals: make demo APPEAL=1")
         scores = local.answers()
         ready = time.monotonic()
         session = Session(home=state.requester_home)

@@ -15,6 +15,8 @@ from nodeagent.errors import Fatal, Transient
 
 READY_S = 30.0
 HURRY_S = 0.15
+#: Keep the last states in memory and none on disk, where anvil would leave up to a megabyte for every block.
+FORGETFUL = ("--prune-history", "512")
 LISTENING = re.compile(rb"Listening on 127\.0\.0\.1:(\d+)")
 
 
@@ -48,7 +50,7 @@ def start_anvil(binary: Path, home: Path, *, port: int, block_time: float, chain
     log = home / "anvil.log"
     log.unlink(missing_ok=True)
     argv = [str(binary.resolve()), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]
-    argv += ["--block-time", f"{block_time:g}", "--accounts", "3", "--balance", "1000000"]
+    argv += ["--block-time", f"{block_time:g}", "--accounts", "3", "--balance", "1000000", *FORGETFUL]
     process = spawn(argv, log, cwd=home)
     try:
         wait_until(lambda: LISTENING.search(log.read_bytes()) is not None, process, "anvil", log, READY_S)

@@ -164,7 +164,7 @@ def test_post__weight_changed_after_the_check_in_one_node__it_alone_dissents_and
     world: World, tmp_path: Path
 ) -> None:
     rogue = 2
-    launcher = PROJECT / "tests" / "e2e" / "support" / "altered_weights.py"
+    launcher = PROJECT / "lab" / "story" / "liar.py"
     argv = [sys.executable, "-s", "-P", str(launcher)]
     world.restart(rogue, executor_argv=argv, settle=False)  # a settler's fee is no pay for an answer
     try:

@@ -17,6 +17,8 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
+from nodeagent.devnet.anvil import FORGETFUL
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 HEIR = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -44,7 +46,7 @@ class Anvil:
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
-            [tool("anvil"), "--port", "0", "--accounts", "20", *options],
+            [tool("anvil"), "--port", "0", "--accounts", "20", *FORGETFUL, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

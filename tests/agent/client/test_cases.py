@@ -19,7 +19,7 @@ from nodeagent.chain.events import (
     Settled,
     WrongReported,
 )
-from nodeagent.client.appealing import Appellant, NotAppealable, NothingToResolve, receipt_of
+from nodeagent.client.appealing import Appellant, NotAppealable, NothingToResolve
 from nodeagent.client.cases import Settlement, fold_cases, standing
 from nodeagent.client.fetching import ShardResults, holders
 from nodeagent.client.history import History
@@ -165,9 +165,9 @@ def test_make_receipts__after_an_overturn__tasks_lead_to_the_verdict(
     assert all(v.problem for v in check_offline(plain, found))
 
 
-def test_receipt_of__settlement__has_the_path_the_chain_checks(history: History) -> None:
+def test_receipt__settlement__has_the_path_the_chain_checks(history: History) -> None:
     settlement = history.settled[2]
-    receipt = receipt_of(settlement)
+    receipt = settlement.receipt()
     assert root_from_proof(settlement.entry.hash(), list(receipt.path)) == settlement.root
 
 
@@ -214,7 +214,7 @@ def story(history: History, now: int = 107) -> str:
     attempt = Attempt(0, Epoch(101), Epoch(101), members, answers)
     settled = history.settled.get(1)
     status = standing(history.terms, 1, Epoch(now), GRACE, settled, history.cases.get(1))
-    return "\n".join(tell(Facts(history, 1, Epoch(now), status, (attempt,), (), GRACE, 4)))
+    return "\n".join(tell(Facts(history, 1, Epoch(now), status, (attempt,), (), GRACE)))
 
 
 def test_tell__attempt__names_who_answered_what_and_who_did_not(appealable: History) -> None:

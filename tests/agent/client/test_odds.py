@@ -8,6 +8,7 @@ from itertools import permutations
 import pytest
 
 from nodeagent.client import odds
+from nodeagent.protocol.jobword import case_quorum
 
 
 def brute_force(honest: list[int], dishonest: list[int], committee: int, quorum: int) -> float:
@@ -97,8 +98,8 @@ def test_wrong_final__large_even_pool__approaches_the_binomial() -> None:
 
 
 @pytest.mark.parametrize(("judges", "need"), [(1, 1), (3, 2), (4, 3), (5, 4), (6, 4), (15, 10)])
-def test_judges_quorum__any_court__is_two_thirds_rounded_up(judges: int, need: int) -> None:
-    assert odds.judges_quorum(judges) == need
+def test_case_quorum__any_court__is_two_thirds_rounded_up(judges: int, need: int) -> None:
+    assert case_quorum(judges) == need
 
 
 @pytest.mark.parametrize("pool", [800, 20_000, 135_000])

@@ -28,7 +28,7 @@ class CourtNet(World):
     def __init__(self, home: Path) -> None:
         super().__init__(home, Options(nodes=8, seats=1, block_time=0.5))
         self.posting: list[subprocess.Popen[bytes]] = []
-        launcher = PROJECT / "tests" / "e2e" / "support" / "altered_weights.py"
+        launcher = PROJECT / "lab" / "story" / "liar.py"
         argv = [sys.executable, "-s", "-P", str(launcher)]
         self.restart_all(
             ROGUES, executor_argv=argv, appeal="off", settle=False
