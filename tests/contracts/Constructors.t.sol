@@ -97,8 +97,9 @@ contract ConstructorsTest is Scenes {
     }
 
     function test_constructor__market__edgesAreAccepted() public {
-        JobMarket most = _deploy(registry, JobMarket.Params(32, 27, 1_000, 1_000));
+        JobMarket most = _deploy(registry, JobMarket.Params(32, 32, 1_000, 1_000));
         assertEq(most.SETTLE_GRACE(), 32, "grace");
+        assertEq(most.REPORT_EPOCHS(), 32, "report");
         assertEq(most.SETTLE_FEE_BPS(), 1_000, "fee");
         assertEq(most.ABSENT_BPS(), 1_000, "absent");
         JobMarket least = _deploy(registry, JobMarket.Params(1, 1, 0, 1));
@@ -119,5 +120,18 @@ contract ConstructorsTest is Scenes {
         _expectBad("RING", 6 + 6 + 1 + 3 + 1, type(uint32).max, 16);
         _deploy(small, JobMarket.Params(3, 3, 100, 10));
         assertEq(_deploy(small, JobMarket.Params(3, 2, 100, 10)).RING(), 16, "exactly");
+    }
+
+    /// @dev In a ring of 20: each grace against its quarter, and both together against the ring.
+    function test_constructor__gracesAgainstRing__areAQuarterEach() public {
+        NodeRegistry small = _registry(10, 20, 4);
+        _expectBad("SETTLE_GRACE", 1, 5, 6);
+        _deploy(small, JobMarket.Params(6, 1, 100, 10));
+        _expectBad("REPORT_EPOCHS", 1, 5, 6);
+        _deploy(small, JobMarket.Params(1, 6, 100, 10));
+        _expectBad("RING", 6 + 10 + 1 + 3 + 1, type(uint32).max, 20);
+        _deploy(small, JobMarket.Params(5, 3, 100, 10));
+        assertEq(_deploy(small, JobMarket.Params(5, 2, 100, 10)).SETTLE_GRACE(), 5, "the longest grace that fits");
+        assertEq(_deploy(small, JobMarket.Params(1, 5, 100, 10)).REPORT_EPOCHS(), 5, "the longest report that fits");
     }
 }
