@@ -167,6 +167,29 @@ contract HookToken is MockToken {
     }
 }
 
+/// @title What an account may want to be told of its money, as in ERC-777
+interface ITokenHooks {
+    function tokensToSend(address to, uint256 amount) external;
+    function tokensReceived(address from, uint256 amount) external;
+}
+
+/// @title Tells whoever asked for it, the sender before the money moves and the receiver afterwards
+contract Erc777Token is MockToken {
+    mapping(address account => bool) public hooked;
+
+    constructor() MockToken(18) {}
+
+    function hook(bool hooked_) external {
+        hooked[msg.sender] = hooked_;
+    }
+
+    function _move(address from, address to, uint256 amount) internal override {
+        if (hooked[from]) ITokenHooks(from).tokensToSend(to, amount);
+        super._move(from, to, amount);
+        if (hooked[to]) ITokenHooks(to).tokensReceived(from, amount);
+    }
+}
+
 /// @title Refuses some accounts
 contract BlacklistToken is MockToken {
     mapping(address account => bool) public blocked;

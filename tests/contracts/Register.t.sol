@@ -8,6 +8,7 @@ import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
 import {
+    BlacklistToken,
     BonusToken,
     FalseToken,
     FeeToken,
@@ -28,7 +29,7 @@ import {Base} from "./support/Base.sol";
 // ├── pool unknown: UnknownPool(pool); closed: PoolClosed(pool)
 // ├── no seats or more than the pool allows: BadSeatCount(most, seats)
 // ├── stake token: too little allowed or held; moves less, more or nothing: WrongTransfer; false: SafeERC20's error;
-// │   calls back: WrongTransfer; returns nothing: works
+// │   calls back: WrongTransfer; returns nothing: works; refuses an account: only that one waits
 // └── else: a node with seats from the counted epoch on, its stake pulled, its key bound
 contract RegisterTest is Base {
     event NodeRegistered(NodeId indexed node, address indexed operator, PoolId indexed pool, address key);
@@ -307,5 +308,32 @@ contract RegisterTest is Base {
         assertFalse(token.succeeded(), "second withdrawal");
         assertTrue(bytes4(token.answer()) == INodeRegistry.NothingToWithdraw.selector, "its reason");
         assertEq(token.balanceOf(operator), 1e30, "paid once");
+    }
+
+    function test_withdrawStake__operatorRefused__onlyItWaits() public {
+        BlacklistToken token = new BlacklistToken();
+        _over(token);
+        token.mint(rival, 1e30);
+        vm.prank(rival);
+        token.approve(address(registry), type(uint256).max);
+        NodeId refused = _try(1, block.timestamp, _good());
+        NodeId other = _register(rival, 1);
+        vm.prank(operator);
+        registry.leaveSeats(refused, 1);
+        vm.prank(rival);
+        registry.leaveSeats(other, 1);
+        token.block_(operator, true);
+        vm.prank(_actor("market"));
+        assertEq(registry.slash(refused, 1_000, operator, 0), 100 ether, "its stake is slashed all the same");
+        _rollTo(_epoch() + registry.UNBONDING());
+        vm.expectRevert(abi.encodeWithSelector(BlacklistToken.Blocked.selector, operator));
+        registry.withdrawStake(refused);
+        vm.expectRevert(abi.encodeWithSelector(BlacklistToken.Blocked.selector, operator));
+        registry.collectReward(operator);
+        assertEq(registry.withdrawStake(other), 1_000 ether, "another has its own");
+        token.block_(operator, false);
+        assertEq(registry.withdrawStake(refused), 900 ether, "later");
+        assertEq(registry.collectReward(operator), 10 ether, "later too");
+        assertEq(token.balanceOf(address(registry)), 0, "nothing stays");
     }
 }
