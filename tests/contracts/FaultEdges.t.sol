@@ -8,8 +8,8 @@ import {NodeId} from "../../contracts/interfaces/Types.sol";
 import {Base} from "./support/Base.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
 
-// the last block in which a fault can be reported, the first in which it cannot, and that the money was there in the last;
-// the guilty leaves as early as it can, in the epoch in which it is drawn for eight epochs of work
+// the last block in which a fault can be reported, the first in which it cannot, and that the money was there in the
+// last; the guilty leaves as early as it can, in the epoch in which it is drawn for eight epochs of work
 // ├── unrevealed: to the last block of the unbonding; a block later it may be gone, and the report takes nothing
 // ├── absent: as long as the draw is known, a judge's as long as that of the appealed attempt
 // ├── wrong: see ReportWrong and CourtRing
@@ -124,7 +124,7 @@ contract FaultEdgesTest is CourtScenes {
         _assertAbsentUntil(start, uint32(start), ghost, report);
     }
 
-    /// @dev A case is drawn over the list as it was before the appealed attempt: that limits what is known of its judges.
+    /// @dev A case is drawn over the list as it was before the appealed attempt: that limits what is known of judges.
     function test_reportAbsent__judge__isKnownAsLongAsTheAppealedDraw() public {
         _lieSettled();
         uint256 start = _startOf(_id(job), SHARD, 0);

@@ -161,8 +161,8 @@ contract HonestTest is CourtScenes {
         }
     }
 
-    /// @dev Blocks 1 to 3 of the commit epoch are replaced, and with them the seed: a node that was in slot 0 is then in
-    /// another, or in none. It sends the same digest again.
+    /// @dev Blocks 1 to 3 of the commit epoch are replaced, and with them the seed: a node that was in slot 0 is then
+    /// in another, or in none. It sends the same digest again.
     function _reseeded(bool drawn) private returns (NodeId node, uint256 slot) {
         uint32 epoch = _posted();
         _rollTo(epoch);
