@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {Assertions} from "../../contracts/support/Assertions.sol";
+import {Assertions} from "../contracts/support/Assertions.sol";
 import {Handler} from "./Handler.sol";
 
 /// @title Anybody, at any time, with calls that were sound until something in them was changed

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {NodeId} from "../../../contracts/interfaces/Types.sol";
+import {NodeId} from "../../contracts/interfaces/Types.sol";
 import {Cast} from "./Cast.sol";
 
 /// @title The books that are kept beside the contracts', by the words of protocol section 10 alone

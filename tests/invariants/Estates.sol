@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
+import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {Cases} from "./Cases.sol";
 
 /// @title Operators, governors, and everybody's money on its way out

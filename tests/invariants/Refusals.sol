@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ICommitLedger} from "../../../contracts/interfaces/ICommitLedger.sol";
-import {ICourt} from "../../../contracts/interfaces/ICourt.sol";
-import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
-import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
-import {SettleCalls} from "../../contracts/support/SettleCalls.sol";
+import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
+import {ICourt} from "../../contracts/interfaces/ICourt.sol";
+import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
+import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
+import {SettleCalls} from "../contracts/support/SettleCalls.sol";
 import {Estates} from "./Estates.sol";
 
 /// @title What nobody may do, tried in earnest: every try must be refused, by the name of what is wrong
@@ -44,7 +44,7 @@ abstract contract Refusals is Estates {
         }
         bytes32 root = _claimable(p);
         uint256 slots = _matching(p, p.attempt, p.root);
-        for (uint256 s; s < p.committee && _inRing(_startAt(p, p.attempt)); ++s) {
+        for (uint256 s; s < p.committee && _isInReach(p, p.attempt); ++s) {
             if (slots >> s & 1 == 0 || (root != 0 && (root != p.root || _isUnpaid(p, s, root)))) continue;
             bytes4 reason = IJobMarket.SlotPaid.selector;
             if (root == 0) {
@@ -110,7 +110,7 @@ abstract contract Refusals is Estates {
     /// @dev An answer that is the verdict, one that was reported before, one without a verdict.
     function _badWrong(Piece storage p, uint256 number, uint256 seed) private returns (bool) {
         uint256 a = p.attempt;
-        if (!_inRing(_startAt(p, a))) return false;
+        if (!_isInReach(p, a)) return false;
         for (uint256 i; i < p.committee; ++i) {
             uint256 s = (i + seed) % p.committee;
             uint256 lane = _laneAt(_slot(p.slots[a], s), _commitAt(p, a));
@@ -141,7 +141,7 @@ abstract contract Refusals is Estates {
         }
         if (live.length == 0) return false;
         Piece storage p = pieces[live[(seed >> 8) % live.length]];
-        if (!p.settled || !_inRing(_startAt(p, p.attempt))) return false;
+        if (!p.settled || !_isInReach(p, p.attempt)) return false;
         uint256 s = (seed >> 16) % p.committee;
         uint256 member = _laneAt(_slot(p.slots[p.attempt], s), _commitAt(p, p.attempt));
         bytes4 reason = ICommitLedger.NotAbsent.selector;

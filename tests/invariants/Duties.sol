@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {NodeId} from "../../../contracts/interfaces/Types.sol";
-import {PlainTrees} from "../../contracts/support/PlainTrees.sol";
+import {NodeId} from "../../contracts/interfaces/Types.sol";
+import {PlainTrees} from "../contracts/support/PlainTrees.sol";
 import {Money} from "./Money.sol";
 
 /// @title What nodes do: drawn, they seal and open, honestly or not
@@ -162,10 +162,10 @@ abstract contract Duties is Money {
 
     // --- what is due ----------------------------------------------------------------------------------------------
 
-    /// @dev A drawn node's duty of this epoch; false when there is nothing (more) to do.
+    /// @dev A drawn node's duty of this epoch; false when there is nothing (more) to do, or its draws are not known yet.
     function _serve(uint256 node) internal returns (bool) {
         uint256 lane = _laneAt(node, _now());
-        if (_manner(lane) == 99 || !_maySeal(lane)) return false;
+        if (drawnFor != _now() || _manner(lane) == 99 || !_maySeal(lane)) return false;
         uint256 before = lane - 1;
         if (laneOf[before] == Lane.SEALED && _manner(before) == 1) _turnLane(lane);
         else _sealLane(lane);

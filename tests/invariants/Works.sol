@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
-import {JobId, NodeId} from "../../../contracts/interfaces/Types.sol";
-import {PlainTrees} from "../../contracts/support/PlainTrees.sol";
-import {SettleCalls} from "../../contracts/support/SettleCalls.sol";
+import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
+import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
+import {PlainTrees} from "../contracts/support/PlainTrees.sol";
+import {SettleCalls} from "../contracts/support/SettleCalls.sol";
 import {Duties} from "./Duties.sol";
 
 /// @title Requesters and settlers: post, cancel, settle, close

@@ -175,7 +175,7 @@ contract Handler is Refusals, Checks, Calls {
     /// @dev Long after (invariant 11): every case is resolved, every job closed, every fault reported; everybody takes
     /// everything out.
     function finish() external act {
-        for (uint256 i; i < 24; ++i) {
+        for (uint256 i; i < RING; ++i) {
             _next(2);
             while (_doResolve(i)) {}
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {JobMarket} from "../../../contracts/JobMarket.sol";
-import {NodeId} from "../../../contracts/interfaces/Types.sol";
-import {Story} from "../../contracts/support/Story.sol";
+import {JobMarket} from "../../contracts/JobMarket.sol";
+import {NodeId} from "../../contracts/interfaces/Types.sol";
+import {Story} from "../contracts/support/Story.sol";
 
 /// @title Who acts in the invariant runs, the clock, and what is remembered of every shard, batch and stake
 /// @dev Nodes 1 … HONEST serve honestly and punctually; the rest do what they like. Small numbers, so that pay matures,
@@ -266,9 +266,12 @@ abstract contract Cast is Story {
         return node << 32 | epoch;
     }
 
-    /// @dev The registry still answers for draws of this epoch, and the ledger holds its seed.
-    function _inRing(uint256 start) internal view returns (bool) {
-        return start + RING >= _now() + 2;
+    /// @dev The registry still answers for the draw of this attempt, and the ledger holds its seed. A case is drawn over
+    /// the list as it was before the appealed attempt: that must be in reach, too.
+    function _isInReach(Piece storage p, uint256 attempt) internal view returns (bool) {
+        Piece storage about = pieces[p.about];
+        uint256 oldest = p.isCase ? _startAt(about, about.attempt) : _startAt(p, attempt);
+        return oldest + RING >= _now() + 2;
     }
 
     function _bits(uint256 mask) internal pure returns (uint256 count) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
-import {JobId} from "../../../contracts/interfaces/Types.sol";
+import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
+import {JobId} from "../../contracts/interfaces/Types.sol";
 import {Works} from "./Works.sol";
 
 /// @title Accusers, right and false, members who were left out, and everybody who reports a fault
@@ -151,7 +151,7 @@ abstract contract Cases is Works {
             from = _lastAt(c);
             if (c.settled || _now() <= from) return 0;
         }
-        if (_now() > from + REPORT || !_inRing(_startAt(p, p.attempt))) return 0;
+        if (_now() > from + REPORT || !_isInReach(p, p.attempt)) return 0;
     }
 
     function _isUnpaid(Piece storage p, uint256 slot, bytes32 root) internal view returns (bool) {
@@ -205,7 +205,7 @@ abstract contract Cases is Works {
             Piece storage p = pieces[number];
             if (p.ended == 0) continue;
             for (uint256 a; a < p.drawn; ++a) {
-                if (!_inRing(_startAt(p, a))) continue;
+                if (!_isInReach(p, a)) continue;
                 for (uint256 s; s < p.committee; ++s) {
                     uint256 lane = _laneAt(_slot(p.slots[a], s), _commitAt(p, a));
                     bytes32 root = answerOf[lane][_key(p)];
@@ -264,7 +264,7 @@ abstract contract Cases is Works {
         for (uint256 i; i < live.length; ++i) {
             uint256 number = live[(i + seed % live.length) % live.length];
             Piece storage p = pieces[number];
-            if (!p.settled || !_inRing(_startAt(p, p.attempt))) continue;
+            if (!p.settled || !_isInReach(p, p.attempt)) continue;
             for (uint256 s; s < p.committee; ++s) {
                 uint256 node = _slot(p.slots[p.attempt], s);
                 if (node == 0 || !_isAbsent(_laneAt(node, _commitAt(p, p.attempt)))) continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SettleCalls} from "../../contracts/support/SettleCalls.sol";
+import {SettleCalls} from "../contracts/support/SettleCalls.sol";
 import {Cases} from "./Cases.sol";
 
 /// @title Calls about what is going on in the story, sound in form, for others to spoil and to send out of time
