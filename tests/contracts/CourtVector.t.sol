@@ -66,7 +66,7 @@ contract CourtVectorTest is CourtScenes {
         return _slotOf(address(market), abi.encodeCall(market.jobWord, (id)));
     }
 
-    /// @dev First of a case's slots; the fourth, from the right: `accuserDue88 | requesterDue88 | ended32 | paidSlots16`.
+    /// @dev A case's first slot; the fourth from the right: `accuserDue88 | requesterDue88 | ended32 | paidSlots16`.
     function _caseSlot(JobId id, uint32 shard) private returns (uint256) {
         return _slotOf(address(court), abi.encodeCall(court.caseOf, (id, shard)));
     }
