@@ -12,7 +12,7 @@ PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
 TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
-.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-mutation coverage slither test-proofs lint fmt bench-gas lock clean
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-deep test-mutation coverage slither test-proofs lint fmt bench-gas lock clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
@@ -43,6 +43,9 @@ test-scripts: setup  ## script tests over real RPC
 
 test-e2e: setup      ## end to end with real processes
 	@tools/test.sh e2e
+
+test-deep: setup     ## ten million calls over the invariants, then 100,000 cases of each fuzz test (MINUTES=n); goes on where it stopped
+	@.venv/bin/python -m tools.deep $(if $(MINUTES),--minutes $(MINUTES))
 
 test-mutation: setup ## mutants of the contracts, killed or not (MINUTES=n, SAMPLE=n); goes on where it stopped
 	@.venv/bin/python -m tools.mutation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SAMPLE),--sample $(SAMPLE))

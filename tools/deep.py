@@ -10,8 +10,9 @@ goes on where it stopped; it starts anew when contracts, tests or settings have 
 in ten million calls, or its share of them.
 
 Writes `build/deep.json`: {"suites": [{"name", "calls", "reverts", "actions": {name: times}}],
-"calls_total", "fuzz_runs", "passed"}. `fuzz_runs` are those of each fuzz test. Exit 0 when all
-passed, 1 when something failed, 2 when it stopped before the end (run it again).
+"calls_total", "fuzz_runs", "passed"}. `fuzz_runs` are those of each fuzz test, but for
+the few that play a whole story a case: they say themselves how many of each ten thousand. Exit 0
+when all passed, 1 when something failed, 2 when it stopped before the end (run it again).
 """
 
 from __future__ import annotations

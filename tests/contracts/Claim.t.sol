@@ -371,7 +371,8 @@ contract ClaimTest is Scenes {
 
     // --- always ---------------------------------------------------------------------------------------------------
 
-    /// forge-config: default.fuzz.runs = 32
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_claim__anyMemberHidden__everySlotIsPaidOnce(uint8 pick, uint8 order) public {
         uint16 hidden = pick % 4 == 3 ? 0 : uint16(1 << (pick % 4)); // a quorum must be shown
         (JobId job, Answer memory answer, IJobMarket.Receipt memory receipt) = _settledWithout(_spec(), hidden);

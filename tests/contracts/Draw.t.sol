@@ -47,6 +47,7 @@ contract DrawTest is Churn {
 
     /// @dev A draw of `e` is final from the block that counts for `e` on; it must stay so for RING - 2 epochs.
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_invariant16__anySequence__pastDrawsNeverChange(uint256 seed) public {
         for (uint256 step; step < 90; ++step) {
             seed = _next(seed);
@@ -60,6 +61,7 @@ contract DrawTest is Churn {
 
     /// @dev Three nodes that mostly toggle: intervals fall out of their word, or end the seats.
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_invariant16__manyPauses__pastDrawsNeverChange(uint256 seed) public {
         _registerMany(3, 4);
         for (uint256 step; step < 90; ++step) {
@@ -94,6 +96,7 @@ contract DrawTest is Churn {
     }
 
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_committees__anySequence__isAsThePageSays(uint256 seed) public {
         for (uint256 step; step < 60; ++step) {
             seed = _next(seed);
@@ -112,6 +115,7 @@ contract DrawTest is Churn {
 
     /// @dev Past lengths stay what they were, through growth and shrinking.
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_lengthAt__anySequence__pastLengthsNeverChange(uint256 seed) public {
         uint32[] memory lengths = new uint32[](2_000);
         for (uint256 step; step < 120; ++step) {

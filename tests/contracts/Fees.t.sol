@@ -133,7 +133,8 @@ contract FeesTest is Scenes {
     // --- always ---------------------------------------------------------------------------------------------------
 
     /// @dev Property 19 (and 2): the parts sum to the whole, whoever answers how.
-    /// forge-config: default.fuzz.runs = 48
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_property19__anyJob__splitsSumToTheEscrow(
         uint64 price,
         uint8 tasks,
@@ -181,7 +182,8 @@ contract FeesTest is Scenes {
     }
 
     /// @dev Property 15: one group plays every part, in the smallest money there is; together it never has more.
-    /// forge-config: default.fuzz.runs = 16
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_property15__dustSizedActions__groupGainsNothing(uint8[6] memory acts, uint16 feeBps) public {
         _setFee(uint16(bound(feeBps, 0, 1_000)), treasury);
         uint256 group = _groupsMoney();

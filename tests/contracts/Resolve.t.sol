@@ -123,7 +123,8 @@ contract ResolveTest is CourtScenes {
         _assertSolvent();
     }
 
-    /// forge-config: default.fuzz.runs = 24
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_resolve__overturned__waterfallToTheUnit(uint64 fortune, uint16 protocolBps) public {
         protocolBps = uint16(bound(protocolBps, 0, 1_000));
         uint256 forfeited = _overturnedWith(uint64(bound(fortune, 1, 120_000)), protocolBps);

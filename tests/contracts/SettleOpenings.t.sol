@@ -207,7 +207,8 @@ contract SettleOpeningsTest is ManyScenes {
         }
     }
 
-    /// forge-config: default.fuzz.runs = 96
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_settle__flippedByte__isRefusedOrPaysWhatIsShown(uint256 where, uint8 with) public {
         vm.assume(with != 0);
         Answer[] memory answers = _four();

@@ -10,6 +10,7 @@ import {Churn} from "./support/Churn.sol";
 // and the registry's own counts agree with each other
 contract SolvencyTest is Churn {
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_invariant1__anySequence__registryIsSolvent(uint256 seed) public {
         for (uint256 step; step < 80; ++step) {
             seed = _next(seed);
@@ -28,6 +29,7 @@ contract SolvencyTest is Churn {
     }
 
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_invariant5__anySlashes__neverExceedTheStake(uint256 seed) public {
         _register(operator, 4);
         NodeId node = _node(1);
@@ -57,6 +59,7 @@ contract SolvencyTest is Churn {
 
     /// @dev Everybody leaves, waits and takes everything out: nothing stays behind.
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: deep.fuzz.runs = 24
     function testFuzz_invariant11__afterAnySequence__everybodyCanTakeHisStakeOut(uint256 seed) public {
         for (uint256 step; step < 50; ++step) {
             seed = _next(seed);

@@ -269,7 +269,8 @@ contract VerifyTest is Scenes {
         assertFalse(market.verifyChunk(job, 1, 0, "", proof), "nothing to show");
     }
 
-    /// forge-config: default.fuzz.runs = 16
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_verifyTask__anyBytes__onlyTheseBytes(bytes memory data, uint8 status, bytes memory other) public {
         JobId one = _post(_spec());
         Answer memory answer = Answer(_id(one), 0, 0, PlainTrees.taskLeaf(0, status, data));

@@ -187,7 +187,8 @@ contract WithdrawTest is Scenes {
     // --- always ---------------------------------------------------------------------------------------------------
 
     /// @dev A plain twin keeps every credit with its epoch; what it says is out must be what the market says.
-    /// forge-config: default.fuzz.runs = 24
+    /// forge-config: default.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     function testFuzz_withdraw__anyTimes__nothingEarlyNothingLost(uint16[5] memory waits, uint8 withdrawals) public {
         uint256[] memory earnedIn = new uint256[](5);
         uint256 taken;

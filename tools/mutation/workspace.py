@@ -9,6 +9,7 @@ optimiser (bounds on gas) are left out, by name, for every mutant alike; the nam
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -26,6 +27,7 @@ NO_OPTIMISER = dict.fromkeys(
     ("peephole", "inliner", "jumpdestRemover", "orderLiterals", "deduplicate", "cse", "constantOptimizer"), False
 )
 FEWER_RUNS = {"FOUNDRY_FUZZ_RUNS": "48"}
+OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")  # of tests that play a whole story a case
 SLOW_SHARE = 0.01  # a test that takes more than this of the whole is run only at the end
 MOST_BROKEN = 0.02  # of the tests may fail without the optimiser
 
@@ -64,7 +66,8 @@ def settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
         "cbor_metadata": False,
         "fs_permissions": [{"access": "read", "path": "./tests/vectors"}],
     }
-    profile["fuzz"] = dict(profile.get("fuzz", {})) | {"failure_persist_dir": "build/forge/cache/fuzz"}
+    # Ten thousand cases a mutant would take days; a survivor is looked at with more (equivalence.py).
+    profile["fuzz"] = dict(profile.get("fuzz", {})) | {"runs": 256, "failure_persist_dir": "build/forge/cache/fuzz"}
     profile["invariant"] = dict(profile.get("invariant", {})) | {"failure_persist_dir": "build/forge/cache/invariant"}
     # The other profiles stay: tests name them in comments, and forge refuses names it does not know.
     return {"profile": config["profile"] | {"default": profile}, "lint": {"lint_on_build": False}}
@@ -76,6 +79,8 @@ def populate(root: Path, work: Path) -> None:
         shutil.rmtree(work / folder, ignore_errors=True)
         if (root / folder).is_dir():
             shutil.copytree(root / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
+    for test in (work / "tests").rglob("*.t.sol"):
+        test.write_text(OWN_RUNS.sub(r"\g<1>16", test.read_text()))
     if not (work / "node_modules").is_symlink():
         (work / "node_modules").symlink_to(root / "node_modules")
     config = tomllib.loads((root / "foundry.toml").read_text())
