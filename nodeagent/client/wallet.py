@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nodeagent.chain.abi import as_revert
 from nodeagent.chain.doors import Call, simulate
 from nodeagent.chain.errors import Reverted, RpcError
 from nodeagent.chain.rpc import Json, Rpc
@@ -101,8 +102,13 @@ class Wallet:
             self._sleep(POLL_S)
 
     def _gas(self, call: Call) -> int:
+        """Of the call in the block to come: it may refuse there what the last block would have let through."""
         request = {"from": self.address, "to": call.to, "data": "0x" + call.data.hex()}
-        return min(GAS_CAP, int(self._rpc.call("eth_estimateGas", [request]), 16) * 5 // 4)
+        try:
+            estimate = self._rpc.call("eth_estimateGas", [request])
+        except RpcError as fault:
+            raise as_revert(fault, call.what) from fault
+        return min(GAS_CAP, int(estimate, 16) * 5 // 4)
 
     def _tip(self) -> int:
         try:

@@ -7,7 +7,7 @@ did is read once and kept in the world.
 from __future__ import annotations
 
 from nodeagent.chain.doors import Ledger
-from nodeagent.protocol.lanes import unpack_lane
+from nodeagent.protocol.lanes import ABSENT_PUNISHED, unpack_lane
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.lifecycle import Clock, Lane
@@ -39,6 +39,7 @@ def read_lanes(door: Ledger, world: World, book: DrawBook, clock: Clock) -> dict
         world.committed[commit] = set()
     for (node, commit), word in zip(others, words[len(own) :], strict=True):
         lane = unpack_lane(word)
-        if lane.epoch == commit and not lane.empty:
+        # Marked absent, the lane carries the epoch in which its node did not commit.
+        if lane.epoch == commit and not lane.empty and not lane.has(ABSENT_PUNISHED):
             world.committed[commit].add(node)
     return own_lanes(dict(zip(own, words, strict=False)))

@@ -16,6 +16,7 @@ from scene import EB, ME, pool_of, posted, revealed, world
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.errors import RpcBehind
 from nodeagent.errors import Transient
+from nodeagent.protocol.lanes import ABSENT_PUNISHED
 from nodeagent.protocol.sortition import seed_from_randao
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.worker.draws import DrawBook
@@ -161,3 +162,10 @@ def test_read_lanes__opened__commit_counts_all_the_same() -> None:
     door = LedgerDoor({(2, 10): 10 << 224 | 1 << 216 | 5})
     read_lanes(door, w, book, Clock((START + 1) * EB + 3, EB, 2, 2, 8))  # type: ignore[arg-type]
     assert w.committed == {START: {2}} and not w.is_sealed(NodeId(2), START)
+
+
+def test_read_lanes__marked_absent__did_not_commit() -> None:
+    w, book = lanes_scene()
+    door = LedgerDoor({(2, 10): 10 << 224 | ABSENT_PUNISHED << 216, (3, 10): sealed(10)})
+    read_lanes(door, w, book, Clock((START + 1) * EB + 3, EB, 2, 2, 8))  # type: ignore[arg-type]
+    assert w.committed == {START: {3}} and not w.is_sealed(NodeId(2), START)
