@@ -48,7 +48,7 @@ contract FaultEdgesTest is CourtScenes {
     // --- unrevealed -----------------------------------------------------------------------------------------------
 
     function test_reportUnrevealed__stakeLeavesAtOnce__isThereToTheLastBlock() public {
-        uint32 unlock = uint32(_drawnAndGone(SHY) + registry.UNBONDING());
+        uint32 unlock = uint32(_drawnAndGone(SHY)) + 2 * shape.ring;
         NodeId node = _seat(2);
         uint32 epoch = uint32(_commitEpochOf(_id(job), SHARD, 0));
         uint32 grace = epoch + shape.revealGrace;
