@@ -43,6 +43,7 @@ REPORT = ROOT / "build" / "coverage.json"
 OUTSIDE = ("contracts/mocks/", "contracts/interfaces/", "contracts/devnet/", "contracts/.cache/")
 FOLDERS = ("contracts", "tests/contracts", "tests/vectors")
 CONTRACT = re.compile(r"^contract (\w+)", re.MULTILINE)
+OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")  # of tests that play a whole story a case
 CHEATS = "0x7109709ECfa91a80626fF3989D68f67F5b1DD12D"
 FAILURE = re.compile(r"^\[FAIL[^\n]*?\] (\w+)\(", re.MULTILINE)
 GAS_TEST = re.compile(r"gas|dear", re.IGNORECASE)
@@ -125,14 +126,14 @@ def populate(work: Path) -> None:
 
 
 def link(work: Path) -> None:
-    """Let the copied tests deploy by name what they would compile in."""
+    """Let the copied tests deploy by name what they would compile in, and play few whole stories each."""
     places = {}
     for path in sorted((work / "contracts").rglob("*.sol")):
         for name in CONTRACT.findall(path.read_text()):
             places[name] = f"{path.relative_to(work).as_posix()}:{name}"
     for number, path in enumerate(sorted((work / "tests").rglob("*.sol"))):
         text = path.read_text()
-        linked = linked_text(text, places, f"Deployer{number}")
+        linked = linked_text(OWN_RUNS.sub(r"\g<1>16", text), places, f"Deployer{number}")
         if linked != text:
             path.write_text(linked)
 
