@@ -236,6 +236,31 @@ contract RelocateTest is Base {
         assertEq(registry.nodeView(second).stake, stake, "second");
     }
 
+    /// @dev Entries 4 … 3 + `seats` that end, but are not dead yet, behind the last live one; a dead hole at 1.
+    function _dyingTail(uint256 seats) private {
+        NodeId[] memory tail = new NodeId[](seats);
+        for (uint256 i; i < seats; ++i) {
+            tail[i] = _register(rival, 1);
+        }
+        _leave(first, 1);
+        _rollTo(START + 20);
+        for (uint256 i; i < seats; ++i) {
+            _leave(tail[i], 1);
+        }
+        _rollTo(START + 3 + shape.ring);
+    }
+
+    function test_relocate__lastLiveSeatSixteenthFromTheEnd__isMoved() public {
+        _dyingTail(15);
+        _relocate();
+        assertEq(registry.nodeView(second).seats[1], 1, "the last live seat went into the hole");
+    }
+
+    function test_relocate__sixteenDyingBehindTheLastLiveSeat__reverts() public {
+        _dyingTail(16);
+        _expectNothing();
+    }
+
     /// @dev Whatever is relocated, the draw of the running epoch is untouched.
     function testFuzz_relocate__anyTime__runningDrawStays(uint256 offset, bytes32 seed) public {
         _leave(first, 1);
