@@ -226,8 +226,9 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
         uint96 fromUnbonding = amount < n.unbonding ? amount : n.unbonding;
         n.unbonding -= fromUnbonding;
         n.stake -= amount - fromUnbonding;
-        rewardOf[reporter] += reward;
-        emit Slashed(node, amount, reporter, uint96(reward));
+        address payee = _payeeOf(reporter);
+        rewardOf[payee] += reward;
+        emit Slashed(node, amount, payee, uint96(reward));
         // Whoever has come back since is no ghost: reports held back must not use up its pauses one by one.
         bool ghost = absentIn != 0 && Pauses.lastEnd(_pauses[node]) <= absentIn;
         if ((ghost || n.stake < _requirement(n)) && !Pauses.isOpen(_pauses[node])) _pauseNode(node, n);
@@ -278,6 +279,12 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     }
 
     // --- inside ---------------------------------------------------------------------------------------------------
+
+    /// @dev A node's key earns for its operator: it must never hold what can be stolen with it.
+    function _payeeOf(address reporter) private view returns (address) {
+        NodeId node = ICommitLedger(ledger).nodeOf(reporter);
+        return NodeId.unwrap(node) == 0 ? reporter : _nodes[node].operator;
+    }
 
     // slither-disable-next-line unused-return only the signer matters
     function _bindKey(NodeId node, Node storage n, address key, uint256 deadline, bytes calldata consent) private {

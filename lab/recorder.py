@@ -135,6 +135,12 @@ class Recorder:
         tried = self.log.world.settled[job, shard].leaf.attempt if attempt is None else attempt
         return self.log.draw(self.log.world.jobs[job], shard, tried).slots.index(said.args["node"])
 
+    def reporter(self, said: Said) -> str:
+        """Who earns by the event's report: a node's key reports for its operator."""
+        who = str(said.args["reporter"])
+        node = self.doors.ledger.node_of(who)
+        return str(self.doors.registry.read("operatorOf", node) if node else who).lower()
+
     def sender(self, said: Said) -> str:
         """Who sent the event's transaction."""
         return str(self.net.rpc.call("eth_getTransactionByHash", [said.tx])["from"]).lower()
@@ -215,7 +221,7 @@ def _of(act: str, *names: str, **others: str) -> Callable[[Recorder, Said], Row]
 
 
 def _with(
-    make: Callable[[Recorder, Said], Row], **more: Callable[[Recorder, Said], int]
+    make: Callable[[Recorder, Said], Row], **more: Callable[[Recorder, Said], int | str]
 ) -> Callable[[Recorder, Said], Row]:
     return lambda recorder, said: make(recorder, said) | {name: of(recorder, said) for name, of in more.items()}
 
@@ -229,8 +235,8 @@ _ACTS: dict[str, Callable[[Recorder, Said], Row]] = {
     "JobClosed": _of("close", "job"),
     "Settled": _settled,
     "Claimed": _of("claim", "job", "shard", "slot"),
-    "AbsentReported": _with(_of("absent", "job", "shard", "reporter"), slot=Recorder.slot),
-    "UnrevealedReported": _of("unrevealed", "node", "reporter", commit_epoch="epoch"),
+    "AbsentReported": _with(_of("absent", "job", "shard"), reporter=Recorder.reporter, slot=Recorder.slot),
+    "UnrevealedReported": _with(_of("unrevealed", "node", commit_epoch="epoch"), reporter=Recorder.reporter),
     "Appealed": _with(_of("appeal", "job", "shard", "accuser", case_job="caseJob"), counting=Recorder.counting),
     "Resolved": _of("resolve", "job", "shard"),
     "EndedWithoutVerdict": _of("resolve", "job", "shard"),

@@ -69,6 +69,7 @@ interface INodeRegistry is IClock {
     event StakeAdded(NodeId indexed node, uint96 amount);
     event StakeUnbonding(NodeId indexed node, uint96 amount, uint32 unlockEpoch);
     event StakeWithdrawn(NodeId indexed node, address indexed operator, uint96 amount);
+    /// @param reporter whose reward it is: the operator's where a node's key reported
     event Slashed(NodeId indexed node, uint96 amount, address indexed reporter, uint96 reward);
     event RewardCollected(address indexed reporter, uint256 amount);
 
@@ -175,6 +176,7 @@ interface INodeRegistry is IClock {
 
     /// @notice Takes a share of the node's whole stake, unbonding included, rounded up: a tenth is the reporter's, the
     /// rest is burned. A node that falls under its requirement is paused.
+    /// @param reporter who has proven the fault; where that is a node's key, the tenth is its operator's
     /// @param absentIn epoch in which the node did not serve, 0 for another fault: it is paused too, unless it has come back
     /// from a pause since
     function slash(NodeId node, uint16 bps, address reporter, uint32 absentIn) external returns (uint96 amount);

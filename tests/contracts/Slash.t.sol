@@ -10,7 +10,7 @@ import {Base} from "./support/Base.sol";
 // ├── unknown node: UnknownNode(node)
 // └── else: a share of stake and unbonding, rounded up
 //     ├── what is leaving pays first
-//     ├── a tenth, rounded down, is the reporter's; the rest is burned
+//     ├── a tenth, rounded down, is the reporter's, or its operator's where a node's key reports; the rest is burned
 //     ├── under the requirement: paused; covered and not asked: not paused; asked: paused; paused: stays so
 //     └── a pause that would lose an interval ends the seats
 // collectReward
@@ -202,6 +202,18 @@ contract SlashTest is Base {
     }
 
     // --- rewards --------------------------------------------------------------------------------------------------
+
+    function test_slash__reportedByANodesKey__rewardIsItsOperators() public {
+        NodeId other = _register(rival, 1);
+        address key = registry.nodeView(other).key;
+        uint96 loss = 2 * shape.seatStake / 10;
+        vm.expectEmit(address(registry));
+        emit Slashed(node, loss, rival, loss / 10);
+        vm.prank(market_);
+        registry.slash(node, 1_000, key, 0);
+        assertEq(registry.rewardOf(rival), loss / 10, "its operator's");
+        assertEq(registry.rewardOf(key), 0, "nothing for the key");
+    }
 
     function test_collectReward__nothing__reverts() public {
         vm.expectRevert(INodeRegistry.NothingToWithdraw.selector);

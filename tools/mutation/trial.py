@@ -8,7 +8,7 @@ from pathlib import Path
 from tools.mutation.forge import Compiler, Outcome, forge_test
 from tools.mutation.mutants import Mutant
 from tools.mutation.nearness import Nearness
-from tools.mutation.workspace import FEWER_RUNS, Baseline, Workspace
+from tools.mutation.workspace import FEWER_RUNS, SHORT_STORIES, Baseline, Workspace
 
 CONTRACT_TESTS = "tests/contracts/**"
 # Unit tests deploy nothing: what the library's other users are compiled to does not matter to them.
@@ -56,7 +56,7 @@ def stages(units: list[str], near: list[str], baseline: Baseline) -> list[tuple[
     if near:
         found.append(("near", ["--match-path", matching(near), *fast], FEWER_RUNS))
     found.append(("quick", ["--match-path", CONTRACT_TESTS, *fast], FEWER_RUNS))
-    found.append(("whole", out, {}))
+    found.append(("whole", out, FEWER_RUNS | SHORT_STORIES))
     return found
 
 

@@ -27,6 +27,7 @@ NO_OPTIMISER = dict.fromkeys(
     ("peephole", "inliner", "jumpdestRemover", "orderLiterals", "deduplicate", "cse", "constantOptimizer"), False
 )
 FEWER_RUNS = {"FOUNDRY_FUZZ_RUNS": "48"}
+SHORT_STORIES = {"FOUNDRY_INVARIANT_DEPTH": "600"}  # for each of the invariants: a survivor plays them all
 OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")  # of tests that play a whole story a case
 SLOW_SHARE = 0.01  # a test that takes more than this of the whole is run only at the end
 MOST_BROKEN = 0.02  # of the tests may fail without the optimiser
