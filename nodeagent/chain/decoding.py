@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nodeagent.chain.errors import RpcGarbled
 from nodeagent.chain.events import (
     AbsentMarked,
     AbsentReported,
@@ -196,11 +197,17 @@ TOPIC_OF: dict[str, bytes] = {s.split("(")[0]: keccak(s.encode()) for s in _DECO
 
 
 def decode_log(raw: dict[str, Any]) -> Event | None:
-    """One entry of ``eth_getLogs``. None for an event this package has no use for."""
-    topics = b"".join(to_bytes(topic) for topic in raw["topics"])
-    where = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
-    at = At(*where, raw["transactionHash"], topics, to_bytes(raw["data"]))
-    return decode_at(at)
+    """One entry of ``eth_getLogs``. None for an event this package has no use for.
+
+    Raises RpcGarbled for what no chain can have logged: contracts write their events in one form.
+    """
+    try:
+        topics = b"".join(to_bytes(topic) for topic in raw["topics"])
+        where = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
+        at = At(*where, raw["transactionHash"], topics, to_bytes(raw["data"]))
+        return decode_at(at)
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as fault:
+        raise RpcGarbled(f"the endpoint sent a log that cannot be one: {type(fault).__name__}: {fault}") from fault
 
 
 def decode_at(at: At) -> Event | None:

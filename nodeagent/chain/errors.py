@@ -5,6 +5,7 @@
     Transient
     ├── RpcUnreachable    no answer, a broken one or an HTTP failure after every retry
     ├── RpcBehind         the endpoint does not have that block yet
+    ├── RpcGarbled        the endpoint sent what cannot be an answer
     └── RpcError          the endpoint answered with an error that is not a revert
     JobFault
     └── Reverted          the contract refused the call; carries the error's name and fields
@@ -39,6 +40,10 @@ class RpcError(Transient):
     def reverted(self) -> bool:
         """Whether the EVM refused the call, as opposed to the endpoint."""
         return self.data is not None or self.code == 3 or "revert" in self.text.lower()
+
+
+class RpcGarbled(Transient):
+    """The endpoint answered with something that is not of the form it must have."""
 
 
 class Reverted(JobFault):

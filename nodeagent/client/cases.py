@@ -104,7 +104,7 @@ def fold_cases(job: JobId, events: Iterable[Event]) -> dict[int, Case]:
                 cases[event.shard] = Case(event.case_job, event.shard, event.terms, event.at)
             case Revealed():
                 for leaf in parse_leaves(event.leaves):
-                    if leaf.job in shard_of:
+                    if leaf.job in shard_of and leaf.shard == ONLY:  # a batch may name shards that do not exist
                         found = cases[shard_of[leaf.job]]
                         answer = Answer(event.node, event.epoch, leaf.shard, leaf.root, event.manifest)
                         cases[found.shard] = replace(found, answers=(*found.answers, answer))

@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 
 from nodeagent.chain.abi import load_abi, signature_of, type_of
 from nodeagent.chain.decoding import TOPICS, decode_at, decode_log
+from nodeagent.chain.errors import RpcGarbled
 from nodeagent.chain.events import Appealed, CasePosted, JobPosted, PoolSet, Revealed, Settled
 from nodeagent.protocol.jobword import case_terms, pack_job_word
 from nodeagent.protocol.keccak import keccak
@@ -138,8 +139,25 @@ def test_decode_log__settled__leaves() -> None:
 def test_decode_log__data_cut_short__refused() -> None:
     log = raw_log(entry_of("Revealed"), [7, 101, bytes(88), bytes(32)])
     assert isinstance(decode_log(log), Revealed)
-    with pytest.raises(ValueError, match=r"missing|promises"):
+    with pytest.raises(RpcGarbled, match=r"missing|promises"):
         decode_log({**log, "data": log["data"][:-120]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"topics": ["0xzz"]}, {"topics": 5}, {"blockNumber": "many"}, {"data": None}, {"data": "0x1"}],
+    ids=lambda wrong: str(wrong),
+)
+def test_decode_log__not_a_log__is_the_endpoints_fault(wrong: dict[str, Any]) -> None:
+    with pytest.raises(RpcGarbled, match="cannot be one"):
+        decode_log({**raw_log(entry_of("AbsentMarked"), [7, 101]), **wrong})
+
+
+def test_decode_log__a_field_missing__is_the_endpoints_fault() -> None:
+    log = raw_log(entry_of("AbsentMarked"), [7, 101])
+    del log["logIndex"]
+    with pytest.raises(RpcGarbled, match="logIndex"):
+        decode_log(log)
 
 
 def test_decode_log__no_topics__none() -> None:

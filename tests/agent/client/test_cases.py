@@ -110,6 +110,13 @@ def test_fold_cases__the_whole_story__is_one_case(appealable: History) -> None:
     assert [int(w.node) for w in case.wrong] == [3]
 
 
+def test_fold_cases__a_judge_opens_shards_that_do_not_exist__one_answer_counts(appealable: History) -> None:
+    leaves = pack_leaves([Leaf(CASE, Shard(n), bytes([n]) * 32) for n in (0, 1, 7)])
+    many = Revealed(at(1_062), NodeId(4), Epoch(105), leaves, b"\x04" * 32)
+    case = fold_cases(JOB, [*opening(appealable), many])[1]
+    assert [(int(a.node), a.root) for a in case.answers] == [(4, bytes(32))]
+
+
 def test_fold_cases__another_jobs_case__is_not_ours(appealable: History) -> None:
     foreign = [replace(e, job=JobId(8)) for e in opening(appealable) if isinstance(e, CasePosted | Appealed)]
     assert fold_cases(JOB, [*foreign, *judged(right())]) == {}
