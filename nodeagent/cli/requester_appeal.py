@@ -53,14 +53,20 @@ def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
 @JSON
 @click.pass_obj
 def resolve(session: Session, number: int, shard: int, as_json: bool) -> None:
-    """End the appeal of a SHARD of JOB once its judges agreed or cannot any more. Agents usually do this."""
+    """End the appeal of a SHARD of JOB once its judges agreed or cannot any more. Agents usually do this.
+
+    Once it is resolved and the case's deadlines are over, the same command takes back for the accuser and the requester
+    what the judges did not earn.
+    """
     from nodeagent.client.appealing import Appellant
 
-    sent = Appellant(session.rpc, session.deployment).resolve(session.history(number), shard, session.wallet)
+    history = session.history(number)
+    sent = Appellant(session.rpc, session.deployment).resolve(history, shard, session.wallet)
+    done = "resolved" if history.cases[shard].verdict is None else "closed"
     if as_json:
-        print_json({"job": number, "shard": shard, "tx": sent.tx})
+        print_json({"job": number, "shard": shard, "tx": sent.tx, "case": done})
         return
-    say(f"resolved in {sent.tx}; then: quorate job why {number} {shard}")
+    say(f"{done} in {sent.tx}; then: quorate job why {number} {shard}")
 
 
 @click.command("why")

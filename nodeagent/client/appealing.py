@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from nodeagent.chain.decoding import decode_log
 from nodeagent.chain.deployment import Deployment
-from nodeagent.chain.doors import CourtDoor, Doors, Receipt
+from nodeagent.chain.doors import Call, CourtDoor, Doors, Receipt
 from nodeagent.chain.events import CasePosted
 from nodeagent.chain.rpc import Rpc
 from nodeagent.client.cases import Case
 from nodeagent.client.history import History
 from nodeagent.client.wallet import Sent, Wallet
 from nodeagent.errors import Fatal, JobFault
-from nodeagent.protocol.epochs import appeal_until, counting_epoch, epoch_of
+from nodeagent.protocol.epochs import appeal_until, closable_from, counting_epoch, epoch_of
 from nodeagent.protocol.types import Epoch, ShardStatus
 
 
@@ -93,16 +93,35 @@ class Appellant:
         return int(case), [*sent, done]
 
     def resolve(self, history: History, shard: int, wallet: Wallet) -> Sent:
-        """Ends a shard's case. Raises NothingToResolve, Reverted."""
+        """Ends a shard's case; once resolved, takes back what its judges did not earn.
+
+        Raises NothingToResolve, Reverted.
+        """
         case = history.cases.get(shard)
         if case is None:
             raise NothingToResolve(f"shard {shard} of job {history.posted.job} was not appealed")
-        if case.verdict is not None or case.burned is not None:
-            raise NothingToResolve(f"the case about shard {shard} is resolved already")
+        if case.burned is not None:
+            raise NothingToResolve(f"the case about shard {shard} ended without a verdict: its bond is burned")
+        if case.verdict is not None:
+            closing = self._closing(history, case)
+            return wallet.send(closing)
         if case.settlement is None:
             self._refuse_open(history, case)
         verdict = case.settlement.receipt() if case.settlement else None
         return wallet.send(self.court.resolve(history.posted.job, shard, verdict))
+
+    def _closing(self, history: History, case: Case) -> Call:
+        job, shard = history.posted.job, case.shard
+        if case.refund is not None:
+            raise NothingToResolve(f"the case about shard {shard} is resolved and closed already")
+        now = epoch_of(history.head.block, self._deployment.epoch_blocks)
+        since = closable_from(case.terms, self._deployment.settle_grace, self._deployment.report_epochs)
+        if now < since:
+            raise NothingToResolve(
+                f"the case about shard {shard} is resolved already",
+                hint=f"what its judges did not earn comes back by the same command from epoch {since} on: it is {now}",
+            )
+        return self.court.close_case(job, shard)
 
     def _refuse_open(self, history: History, case: Case) -> None:
         now = epoch_of(history.head.block, self._deployment.epoch_blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -212,6 +213,37 @@ def test_resolve__case_still_open__is_refused_before_anything_is_sent(
         appellant.resolve(appealable, 1, None)  # type: ignore[arg-type]
     with pytest.raises(NothingToResolve, match="judges of job 12 have not agreed"):
         appellant.resolve(with_cases(appealable, opening(appealable)), 1, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tail", "epoch", "words"),
+    [
+        ([EndedWithoutVerdict(at(1_230), JOB, SHARD, CASE, 121)], 200, "without a verdict"),
+        ([*judged(LIE), resolved(LIE, False)], 110, "resolved already"),
+        ([*judged(LIE), resolved(LIE, False), CaseClosed(at(1_300), JOB, SHARD, CASE, 24)], 200, "closed already"),
+    ],
+)
+def test_resolve__nothing_left_or_not_yet__says_so(
+    appealable: History, deployment: Deployment, tail: list[Event], epoch: int, words: str
+) -> None:
+    appellant = Appellant(Chain(), replace(deployment, court="0x" + "05" * 20))
+    history = with_cases(appealable, [*opening(appealable), *tail])
+    history = replace(history, head=replace(history.head, block=epoch * 10))
+    with pytest.raises(NothingToResolve, match=words):
+        appellant.resolve(history, 1, None)  # type: ignore[arg-type]
+
+
+def test_resolve__resolved_and_its_deadlines_over__takes_the_rest_back(
+    appealable: History, deployment: Deployment
+) -> None:
+    class Sends:
+        def send(self, call: Any) -> str:
+            return str(call.what)
+
+    appellant = Appellant(Chain(), replace(deployment, court="0x" + "05" * 20))
+    history = with_cases(appealable, [*opening(appealable), *judged(LIE), resolved(LIE, False)])
+    history = replace(history, head=replace(history.head, block=1_400))
+    assert appellant.resolve(history, 1, Sends()) == "closeCase"  # type: ignore[arg-type]
 
 
 def story(history: History, now: int = 107) -> str:
