@@ -44,7 +44,7 @@ class NodeConfig(BaseModel):
     appeal_max_bond: Annotated[int, Field(ge=0)] = 0  # of one appeal; 0: only the allowance limits it
     appeal_confidence: Annotated[float, Field(gt=0, le=1, description="chance that an answer which stands wins")] = 0.95
     appeal_stake_price: Annotated[float, Field(ge=0, description="payment tokens that one stake token is worth")] = 1.0
-    appeal_max_lost: Annotated[int, Field(ge=0)] = 1  # appeals that may be lost before no more are made
+    appeal_max_lost: Annotated[int, Field(ge=0, description="most own appeals open or lost in a RING of epochs")] = 1
     auto_resume: bool = True
     withdraw_above: Annotated[int, Field(ge=0)] = 1_000_000
     cores: Annotated[int, Field(ge=1, le=256)] = 1

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from nodeagent.protocol.types import JobId, Shard
-from nodeagent.worker.cases import Case, ShardKey
+from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.worker.cases import NEVER, Case, ShardKey
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS appeals(
   job INTEGER NOT NULL, shard INTEGER NOT NULL, own BLOB NOT NULL, again BLOB, state TEXT NOT NULL, why TEXT NOT NULL,
-  PRIMARY KEY(job, shard));
+  ended INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(job, shard));
 """
+_SELECT = "SELECT job, shard, own, again, state, why, ended FROM appeals"
 STATES = OUTVOTED, SENT, WON, LOST, TAKEN = "outvoted", "sent", "won", "lost", "taken"
 
 
@@ -20,7 +21,8 @@ STATES = OUTVOTED, SENT, WON, LOST, TAKEN = "outvoted", "sent", "won", "lost", "
 class Appeal:
     """A shard in which this node was outvoted. ``again`` is the root of the second computation, None before it.
 
-    ``state`` is outvoted, sent, won, lost, or taken by another accuser; ``why`` the last reason, in words.
+    ``state`` is outvoted, sent, won, lost, or taken by another accuser; ``why`` the last reason, in words; ``ended`` is
+    the epoch in which this node learned how its own case ended.
     """
 
     job: JobId
@@ -29,6 +31,7 @@ class Appeal:
     again: bytes | None = None
     state: str = OUTVOTED
     why: str = ""
+    ended: Epoch = NEVER
 
     @property
     def key(self) -> ShardKey:
@@ -42,22 +45,26 @@ class AppealBook:
         self._connection = connection
         with connection:
             connection.executescript(_SCHEMA)
+            if "ended" not in {row[1] for row in connection.execute("PRAGMA table_info(appeals)")}:  # of an older agent
+                connection.execute("ALTER TABLE appeals ADD COLUMN ended INTEGER NOT NULL DEFAULT 0")
 
     def all(self) -> dict[ShardKey, Appeal]:
-        rows = self._connection.execute("SELECT job, shard, own, again, state, why FROM appeals ORDER BY job, shard")
+        rows = self._connection.execute(f"{_SELECT} ORDER BY job, shard")
         return {(row[0], row[1]): Appeal(*row) for row in rows}
 
     def get(self, key: ShardKey) -> Appeal | None:
-        return self.all().get(key)
+        row = self._connection.execute(f"{_SELECT} WHERE job = ? AND shard = ?", key).fetchone()
+        return Appeal(*row) if row else None
 
     def put(self, appeal: Appeal) -> None:
-        row = (appeal.job, appeal.shard, appeal.own, appeal.again, appeal.state, appeal.why)
+        row = (appeal.job, appeal.shard, appeal.own, appeal.again, appeal.state, appeal.why, appeal.ended)
         with self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO appeals VALUES (?,?,?,?,?,?)", row)
+            self._connection.execute("INSERT OR REPLACE INTO appeals VALUES (?,?,?,?,?,?,?)", row)
 
-    def lost(self) -> int:
-        """Own appeals that did not win, ever."""
-        return int(self._connection.execute("SELECT COUNT(*) FROM appeals WHERE state = ?", (LOST,)).fetchone()[0])
+    def lost(self, since: Epoch) -> int:
+        """Own appeals that ended in ``since`` or later and did not win, by verdict or without one."""
+        query = "SELECT COUNT(*) FROM appeals WHERE state = ? AND ended >= ?"
+        return int(self._connection.execute(query, (LOST, since)).fetchone()[0])
 
 
 def state_after(appeal: Appeal, case: Case, operator: str) -> str:

@@ -6,7 +6,7 @@ a new copy of the model. Only an answer that stands is worth a bond, and only wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from nodeagent.chain import events as ev
@@ -15,11 +15,14 @@ from nodeagent.protocol.constants import COUNTED_DELAY
 from nodeagent.protocol.epochs import appeal_until
 from nodeagent.protocol.payout import member_pay
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
-from nodeagent.worker.cases import ShardKey
+from nodeagent.worker.cases import NEVER, ShardKey
 from nodeagent.worker.claims import receipt_of
-from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.draws import Draw, DrawBook
 from nodeagent.worker.settling import root_in
-from nodeagent.worker.world import World
+from nodeagent.worker.world import SettledIn, World
+
+Lane = tuple[NodeId, Epoch]
+"""A node's batch of one commit epoch: it is slashed for wrong answers once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Outvoted:
     """A settled shard to which this node, one of its committee, opened another answer.
 
     ``until`` is the last epoch in which an appeal counts, ``pay`` what this node may claim once it is overturned;
-    ``paid`` are the members that were paid, ``unmarked`` those whose lane nobody proved wrong yet.
+    ``paid`` are the members that were paid, ``unmarked`` those whose lane of epoch ``commit`` nobody proved wrong yet.
     """
 
     job: JobId
@@ -38,10 +41,16 @@ class Outvoted:
     receipt: Receipt
     paid: tuple[NodeId, ...] = ()
     unmarked: tuple[NodeId, ...] = ()
+    commit: Epoch = NEVER
 
     @property
     def key(self) -> ShardKey:
         return self.job, self.shard
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """What a verdict against the shard may still slash."""
+        return tuple((node, self.commit) for node in self.unmarked)
 
 
 def outvoted(world: World, book: DrawBook, counting: Epoch) -> list[Outvoted]:
@@ -58,18 +67,65 @@ def outvoted(world: World, book: DrawBook, counting: Epoch) -> list[Outvoted]:
         own = root_in(batch.leaves, job_id, shard) if batch is not None else None
         if batch is not None and own is not None and own != where.leaf.root:
             pay = member_pay(job.terms, shard) if batch.delay <= COUNTED_DELAY else 0
-            paid = tuple(node for slot, node in enumerate(draw.slots) if where.leaf.paid_slots >> slot & 1)
-            unmarked = tuple(node for node in paid if (ev.WrongMarked, node, draw.commit) not in world.punished)
-            found.append(Outvoted(job_id, shard, own, until, pay, receipt_of(where), paid, unmarked))
+            paid, unmarked = _accused(world, draw, where)
+            found.append(Outvoted(job_id, shard, own, until, pay, receipt_of(where), paid, unmarked, draw.commit))
     return found
+
+
+def _accused(world: World, draw: Draw, where: SettledIn) -> tuple[tuple[NodeId, ...], tuple[NodeId, ...]]:
+    """The members that were paid for a settled shard, and those of them whose lane nobody proved wrong yet."""
+    paid = tuple(node for slot, node in enumerate(draw.slots) if where.leaf.paid_slots >> slot & 1)
+    return paid, tuple(node for node in paid if (ev.WrongMarked, node, draw.commit) not in world.punished)
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What earlier appeals will take if they win, and what those on their way cost: no later one may count on it.
+
+    The first verdict takes all of a node's immature pay, from ``nodes``, and a lane of ``lanes`` is slashed once.
+    ``bonds`` are of own appeals that the chain does not show yet; ``at_risk`` counts these and the own open cases.
+    """
+
+    nodes: set[NodeId] = field(default_factory=set)
+    lanes: set[Lane] = field(default_factory=set)
+    bonds: int = 0
+    at_risk: int = 0
+
+    def send(self, one: Outvoted, bond: int) -> None:
+        """Takes in an own appeal that is on its way."""
+        self.nodes.update(one.paid)
+        self.lanes.update(one.lanes)
+        self.bonds += bond
+        self.at_risk += 1
+
+    def slashes(self, node: NodeId) -> int:
+        """Lanes of a node that will be slashed before; each leaves less to take a part of."""
+        return sum(node == slashed for slashed, _ in self.lanes)
+
+
+def spoken_for(world: World, book: DrawBook) -> Spoken:
+    """What the known cases will take, whoever the accuser is. One that was overturned has forfeited the pay already."""
+    spoken = Spoken()
+    for case in world.cases.values():
+        spoken.at_risk += case.open and case.by(world.operator)
+        where, job = world.settled.get(case.key), world.jobs.get(case.job)
+        draw = book.get(job, case.shard, where.leaf.attempt) if where is not None and job is not None else None
+        if where is None or draw is None or not (case.open or case.overturned):
+            continue
+        paid, unmarked = _accused(world, draw, where)
+        spoken.lanes.update((node, draw.commit) for node in unmarked)
+        if case.open:
+            spoken.nodes.update(paid)
+    return spoken
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the operator allows. ``confidence`` is the chance that an answer which stands will be the verdict.
 
-    ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: appeals that may be lost before
-    no more are made; ``stake_price``: whole payment tokens that one whole stake token is worth.
+    ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: most own appeals that are open
+    or were lost of late, before no more are made; ``stake_price``: whole payment tokens that one whole stake token is
+    worth.
     """
 
     auto: bool = True
@@ -83,9 +139,11 @@ class Policy:
 class AppealFacts:
     """One ``Outvoted`` as the chain and the records have it. Amounts in payment-token units.
 
-    ``immature`` is what the paid members would forfeit, ``reward`` the accuser's part of their stake, ``risk`` what
-    this node itself would lose if it was wrong, besides the bond. ``again`` is the root that the second computation
-    found, None before it; ``taken`` whether the shard has a case; ``lost`` counts own appeals that did not win.
+    ``immature`` is what the paid members would forfeit, ``reward`` the accuser's part of their stake, both without what
+    is spoken for; ``risk`` what this node itself would lose if it was wrong, besides the bond; ``allowance`` and
+    ``balance`` are what bonds on their way leave. ``again`` is the root that the second computation found, None before
+    it; ``taken`` whether the shard has a case; ``lost`` counts own appeals that did not win of late, ``at_risk`` those
+    that are open or on their way.
     """
 
     own: bytes
@@ -99,6 +157,7 @@ class AppealFacts:
     again: bytes | None = None
     taken: bool = False
     lost: int = 0
+    at_risk: int = 0
 
 
 class Step(Enum):
@@ -134,8 +193,9 @@ def decide_appeal(facts: AppealFacts, policy: Policy) -> Decision:
         return Decision(Step.REST, "computed again, the answer is another one: this machine was wrong")
     if not policy.auto:
         return Decision(Step.WAIT, "appeals are off in the configuration")
-    if facts.lost >= policy.max_lost:
-        return Decision(Step.WAIT, f"{facts.lost} appeals were lost, appeal_max_lost is {policy.max_lost}")
+    if facts.lost + facts.at_risk >= policy.max_lost:
+        counted = f"{facts.lost} appeals were lost of late and {facts.at_risk} are open"
+        return Decision(Step.WAIT, f"{counted}, appeal_max_lost is {policy.max_lost}")
     if policy.max_bond and facts.bond > policy.max_bond:
         return Decision(Step.WAIT, f"the bond of {facts.bond} is over appeal_max_bond, {policy.max_bond}")
     brings = expected_return(facts, policy.confidence)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from nodeagent.chain.court import CourtDoor
-from nodeagent.protocol.epochs import closable_from, counting_epoch
+from nodeagent.protocol.epochs import closable_from, counting_epoch, epoch_of
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import appeals
-from nodeagent.worker.appealbook import OUTVOTED, SENT, Appeal, AppealBook, state_after
-from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Step
-from nodeagent.worker.cases import Case, ShardKey
+from nodeagent.worker.appealbook import LOST, OUTVOTED, SENT, WON, Appeal, AppealBook, state_after
+from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Spoken, Step
+from nodeagent.worker.cases import NEVER, Case, ShardKey
 from nodeagent.worker.claims import receipt_of
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import ENDED, Hands
@@ -48,16 +48,19 @@ class Courtroom:
 
     def tick(self, world: World, draws: DrawBook, block: int) -> list[Recheck]:
         """One round at the head ``block``; returns what has to be computed again first."""
-        self._learn(world)
-        self._end(world, block)
         deployment = self.hands.deployment
-        counting = counting_epoch(block + 1, deployment.epoch_blocks, deployment.lead)
-        now = Epoch(block // deployment.epoch_blocks)
+        now = epoch_of(block, deployment.epoch_blocks)
+        self._learn(world, now)
+        self._end(world, block)
+        known = appeals.outvoted(world, draws, counting_epoch(block + 1, deployment.epoch_blocks, deployment.lead))
+        # once an epoch, and when something was computed
+        self._weighed = {key: epoch for key, epoch in self._weighed.items() if epoch == now}
+        due = [outvoted for outvoted in known if outvoted.key not in self._weighed]
+        spoken = self._spoken(world, draws, known) if due else Spoken()
         found = []
-        for outvoted in appeals.outvoted(world, draws, counting):
-            if self._weighed.get(outvoted.key) != now:  # once an epoch, and when something was computed
-                self._weighed[outvoted.key] = now
-                found.append(self._weigh(world, outvoted))
+        for outvoted in due:
+            self._weighed[outvoted.key] = now
+            found.append(self._weigh(world, outvoted, spoken, now))
         return [recheck for recheck in found if recheck is not None]
 
     def computed(self, key: ShardKey, root: bytes) -> bool:
@@ -73,14 +76,23 @@ class Courtroom:
 
     # --- appeal -------------------------------------------------------------------------------------------------
 
-    def _weigh(self, world: World, outvoted: Outvoted) -> Recheck | None:
+    def _spoken(self, world: World, draws: DrawBook, known: list[Outvoted]) -> Spoken:
+        """What open cases, and appeals that left but are not on the chain yet, will take and cost."""
+        spoken = appeals.spoken_for(world, draws)
+        for outvoted in known:
+            if outvoted.key not in world.cases and self._flying(outvoted.key):
+                spoken.send(outvoted, self.court.bond_of(outvoted.job, outvoted.shard))
+        return spoken
+
+    def _weigh(self, world: World, outvoted: Outvoted, spoken: Spoken, now: Epoch) -> Recheck | None:
         known = self.book.get(outvoted.key)
         if known is None or known.own != outvoted.own:
             log.warning("outvoted", job=outvoted.job, shard=outvoted.shard)
             known = Appeal(outvoted.job, outvoted.shard, outvoted.own)
         if known.state == SENT and self._flying(outvoted.key):
             return None
-        decision = appeals.decide_appeal(self._facts(world, outvoted, known), self.policy)
+        facts = self._facts(world, outvoted, known, spoken, now)
+        decision = appeals.decide_appeal(facts, self.policy)
         if decision.why != known.why or known.state == SENT:
             step = decision.step.value
             log.info("appeal_decided", job=outvoted.job, shard=outvoted.shard, step=step, why=decision.why)
@@ -90,62 +102,69 @@ class Courtroom:
             deployment = self.hands.deployment
             end = (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead
             return Recheck(outvoted.job, outvoted.shard, end - 1)
-        if decision.step is Step.APPEAL:
-            self._appeal(outvoted, known)
+        if decision.step is Step.APPEAL and self._appeal(outvoted, known):
+            spoken.send(outvoted, facts.bond)
         return None
 
-    def _facts(self, world: World, outvoted: Outvoted, known: Appeal) -> AppealFacts:
+    def _facts(self, world: World, outvoted: Outvoted, known: Appeal, spoken: Spoken, now: Epoch) -> AppealFacts:
         token, market = self.hands.doors.payment_token, self.hands.doors.market
         taken = outvoted.key in world.cases
         if taken or not self.policy.auto:
             return AppealFacts(outvoted.own, outvoted.pay, 0, 0, 0, 0, 0, 0, known.again, taken)
+        fresh = [lane for lane in outvoted.lanes if lane not in spoken.lanes]
         return AppealFacts(
             own=outvoted.own,
             pay=outvoted.pay,
-            immature=sum(market.earnings_of(node)[1] for node in outvoted.paid),
-            reward=sum(self._loss(node)[1] for node in outvoted.unmarked),
+            immature=sum(market.earnings_of(node)[1] for node in outvoted.paid if node not in spoken.nodes),
+            reward=sum(self._loss(node, spoken.slashes(node))[1] for node, _ in fresh),
             risk=self._loss(world.node)[0],
             bond=self.court.bond_of(outvoted.job, outvoted.shard),
-            allowance=token.allowance(world.operator, self.court.address),
-            balance=token.balance_of(world.operator),
+            allowance=max(0, token.allowance(world.operator, self.court.address) - spoken.bonds),
+            balance=max(0, token.balance_of(world.operator) - spoken.bonds),
             again=known.again,
-            lost=self.book.lost(),
+            lost=self.book.lost(Epoch(now - self.hands.deployment.ring + 1)),
+            at_risk=spoken.at_risk,
         )
 
-    def _loss(self, node: NodeId) -> tuple[int, int]:
-        """What a node's fault costs it and brings its accuser, in payment-token units at the operator's price."""
+    def _loss(self, node: NodeId, earlier: int = 0) -> tuple[int, int]:
+        """What a node's fault costs it and brings its accuser, in payment-token units at the operator's price, after
+        ``earlier`` slashes for other faults."""
         doors = self.hands.doors
         if self._scale is None:
             stake, payment = doors.stake_token.describe()[1], doors.payment_token.describe()[1]
             self._scale = float(self.policy.stake_price * 10.0 ** (payment - stake))
         view = doors.registry.node_view(node)
-        amount, reward = penalty(view["stake"] + view["unbonding"], self.hands.deployment.parameters["WRONG_BPS"])
+        stake, bps = view["stake"] + view["unbonding"], self.hands.deployment.parameters["WRONG_BPS"]
+        for _ in range(earlier):
+            stake -= penalty(stake, bps)[0]
+        amount, reward = penalty(stake, bps)
         return int(amount * self._scale), int(reward * self._scale)
 
-    def _appeal(self, outvoted: Outvoted, known: Appeal) -> None:
-        """The decision is on disk before the call can leave; one that ended without effect is decided anew."""
+    def _appeal(self, outvoted: Outvoted, known: Appeal) -> bool:
+        """The decision is on disk before the call can leave; one that ended without effect is decided anew. Whether it
+        leaves."""
         key = appeal_key(outvoted.key)
         ended = self.hands.outbox.get(key)
         if ended is not None and ended.state in ENDED:
             self.hands.outbox.forget(key)
         self.book.put(replace(known, state=SENT))
-        if not self.sender.send(key, self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt)):
+        sent = self.sender.send(key, self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt))
+        if not sent:
             self.book.put(replace(known, state=OUTVOTED))
+        return sent
 
     def _flying(self, key: ShardKey) -> bool:
         intent = self.hands.outbox.get(appeal_key(key))
         return intent is not None and intent.state not in ENDED
 
-    def _learn(self, world: World) -> None:
+    def _learn(self, world: World, now: Epoch) -> None:
         """Writes down what became of appeals."""
-        for known in self.book.all().values():
-            case = world.cases.get(known.key)
-            if case is None:
-                continue
-            state = state_after(known, case, world.operator)
-            if state != known.state:
+        for case in world.cases.values():
+            known = self.book.get(case.key)
+            state = state_after(known, case, world.operator) if known is not None else None
+            if known is not None and state is not None and state != known.state:
                 log.info("appeal_is", job=known.job, shard=known.shard, state=state, case=case.case_job)
-                self.book.put(replace(known, state=state))
+                self.book.put(replace(known, state=state, ended=now if state in (WON, LOST) else NEVER))
 
     # --- the end of a case --------------------------------------------------------------------------------------
 

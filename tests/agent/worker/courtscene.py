@@ -23,6 +23,7 @@ from nodeagent.worker.ledger import Ledger
 from nodeagent.worker.sender import Sender
 
 COURT = "0x" + "44" * 20
+RING = 100
 NAMES = {
     keccak(signature_of(entry).encode())[:4]: entry["name"]
     for contract in ("Court", "JobMarket", "CommitLedger")
@@ -63,7 +64,7 @@ class Chain(FakeChain):
 def room(chain: Chain, home: Path, policy: Policy | None = None, serve: bool = True) -> Courtroom:
     """As after a start: everything read from the home."""
     names = ("registry", "ledger", "market", "stake_token", "payment_token")
-    numbers = {"EPOCH_BLOCKS": EB, "LEAD": 4, "SETTLE_GRACE": 8, "REPORT_EPOCHS": 4, "WRONG_BPS": 5_000}
+    numbers = {"EPOCH_BLOCKS": EB, "RING": RING, "LEAD": 4, "SETTLE_GRACE": 8, "REPORT_EPOCHS": 4, "WRONG_BPS": 5_000}
     numbers |= {"REVEAL_GRACE": 8, "UNREVEALED_BPS": 1_000, "ABSENT_BPS": 10}
     home.mkdir(exist_ok=True)
     addresses = dict.fromkeys(names, "0x" + "33" * 20)

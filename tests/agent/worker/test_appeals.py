@@ -6,6 +6,7 @@ decide_appeal  taken by another; the own answer fell                            
                off; too many lost; bond over the limit, the allowance, the purse;
                not worth it                                                        → wait, and nothing is computed
                otherwise                                                           → check, then appeal
+spoken_for     an open case, anybody's: pay and lanes; overturned: lanes not slashed yet; upheld, burned → nothing
 """
 
 from __future__ import annotations
@@ -14,12 +15,37 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from scene import ME, OTHER_ROOT, ROOT, appealed, at, committed, pool_of, posted, revealed, seeds, settled, world
+from scene import (
+    ME,
+    OTHER_ROOT,
+    ROOT,
+    appealed,
+    at,
+    committed,
+    judged,
+    pool_of,
+    posted,
+    resolved,
+    revealed,
+    seeds,
+    settled,
+    world,
+)
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, Shard
-from nodeagent.worker.appeals import AppealFacts, Outvoted, Policy, Step, decide_appeal, expected_return, outvoted
+from nodeagent.worker.appeals import (
+    AppealFacts,
+    Outvoted,
+    Policy,
+    Spoken,
+    Step,
+    decide_appeal,
+    expected_return,
+    outvoted,
+    spoken_for,
+)
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.world import World
 
@@ -116,6 +142,8 @@ def test_decide_appeal__taken__never() -> None:
     [
         ({}, Policy(auto=False), "off"),
         ({"lost": 1}, Policy(), "appeal_max_lost is 1"),
+        ({"at_risk": 1}, Policy(), "appeal_max_lost is 1"),
+        ({"lost": 1, "at_risk": 1}, Policy(max_lost=2), "1 appeals were lost of late and 1 are open"),
         ({}, Policy(max_bond=120), "over appeal_max_bond, 120"),
         ({"allowance": 120}, Policy(), "lets the Court take 120"),
         ({"balance": 120}, Policy(), "has 120"),
@@ -136,6 +164,7 @@ def test_decide_appeal__policy_or_purse_says_no__waits_without_computing(
 def test_decide_appeal__limits_met_exactly__goes_on() -> None:
     assert step(GOOD, Policy(max_bond=121)) is Step.APPEAL
     assert step(replace(GOOD, lost=1), Policy(max_lost=2)) is Step.APPEAL
+    assert step(replace(GOOD, lost=1, at_risk=1), Policy(max_lost=3)) is Step.APPEAL
 
 
 def test_decide_appeal__any_facts__appeals_only_with_everything_in_order() -> None:
@@ -162,3 +191,33 @@ def test_outvoted__a_paid_member_was_proven_wrong_for_that_epoch__no_second_rewa
     w.apply([ev.WrongMarked(at(1130), one.paid[0], Epoch(C))])
     (one,) = found(w, book)
     assert one.unmarked == one.paid[1:] and len(one.paid) == 2
+
+
+# --- what is spoken for -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [ME, 2])
+def test_spoken_for__open_case__all_that_its_verdict_will_take(by: int) -> None:
+    w, book = scene(OTHER_ROOT)
+    (one,) = found(w, book)
+    assert spoken_for(w, book) == Spoken()
+    w.apply(appealed(w, 1140, by=by))
+    assert spoken_for(w, book) == Spoken(set(one.paid), set(one.lanes), at_risk=by == ME)
+
+
+def test_spoken_for__overturned__the_pay_is_gone_and_each_lane_waits_for_its_report() -> None:
+    w, book = scene(OTHER_ROOT)
+    w.apply([*appealed(w, 1140), judged(1172, OTHER_ROOT), resolved(1174, OTHER_ROOT, True)])
+    (one,) = found(w, book)
+    assert spoken_for(w, book) == Spoken(lanes=set(one.lanes))
+    w.apply([ev.WrongMarked(at(1175), one.paid[0], one.commit)])
+    assert spoken_for(w, book) == Spoken(lanes={one.lanes[1]})
+
+
+def test_spoken_for__upheld_or_burned__nothing() -> None:
+    w, book = scene(OTHER_ROOT)
+    w.apply([*appealed(w, 1140), judged(1172, ROOT), resolved(1174, ROOT, False)])
+    assert spoken_for(w, book) == Spoken()
+    w, book = scene(OTHER_ROOT)
+    w.apply([*appealed(w, 1140), ev.EndedWithoutVerdict(at(1400), JobId(1), Shard(2), JobId(9), 600)])
+    assert spoken_for(w, book) == Spoken()
