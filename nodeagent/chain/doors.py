@@ -54,6 +54,14 @@ class Registry(Door):
     ) -> Call:
         return self.call("register", pool, seats, key, deadline, consent, endpoint, metadata)
 
+    def reward_of(self, account: str, block: BlockId = "latest") -> int:
+        """Stake tokens that reports have earned ``account`` and that it was not paid yet."""
+        return int(self.read("rewardOf", account, block=block))
+
+    def collect_reward(self, account: str) -> Call:
+        """Pays ``account`` its rewards. Anyone may send it."""
+        return self.call("collectReward", account)
+
     def consent_message(self, chain_id: int, operator: str, key: str, deadline: int) -> dict[str, Any]:
         """EIP-712 document that the node's key signs."""
         return {

@@ -18,7 +18,7 @@ COMMANDS = {
     "doctor": ("node_doctor", "doctor", "check this machine, the chain and the node, and say what to do"),
     "pause": ("node_duty", "pause", "leave the draw from the next epoch on"),
     "resume": ("node_duty", "resume", "join the draw again"),
-    "withdraw": ("node_duty", "withdraw", "send matured earnings to the operator"),
+    "withdraw": ("node_duty", "withdraw", "send earnings and rewards to the operator"),
     "appeals": ("node_appeals", "appeals", "cases it is accuser, judge or accused in; how far it may appeal"),
     "key": ("node_key", "key", "the node's hot key: show, rotate"),
 }

@@ -14,24 +14,32 @@ from nodeagent.worker import settling
 from nodeagent.worker.claims import claims
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
+from nodeagent.worker.reporter import WEI
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settling import Candidate
 from nodeagent.worker.world import ShardKey, World
+
+TIMES_ITS_GAS = 10  # a reward waits for more of them until it is worth this many times its call
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Settler:
-    """``stagger`` blocks pass between members' turns. Settle fees are earned by the node, with its pay."""
+    """``stagger`` blocks pass between members' turns. Settle fees are earned by the node, with its pay.
+
+    ``stake_price`` is what one whole stake token is worth, in ether; at 0 rewards are left to ``nodeagent withdraw``.
+    """
 
     hands: Hands
     sender: Sender
     stagger: int
     withdraw_above: int
+    stake_price: float
     settle: bool = True
     _epoch: int = -1
     _skip: set[ShardKey] = field(default_factory=set)  # refused in this epoch
+    _decimals: int | None = None
 
     def tick(self, world: World, book: DrawBook, block: int) -> None:
         """One round at the head ``block``."""
@@ -96,10 +104,24 @@ class Settler:
             self.sender.send(plan.key, market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening))
 
     def _money(self, world: World) -> None:
-        """Sends matured earnings, and what is owed to the operator, to it once they are worth the gas."""
-        market = self.hands.doors.market
+        """Sends matured earnings, and what is owed and rewarded to the operator, to it once they are worth the gas."""
+        market, registry = self.hands.doors.market, self.hands.doors.registry
+        waiting = {intent.what for intent in self.hands.outbox.pending()}  # a second one would find nothing to pay
         matured, _ = market.earnings_of(self.hands.node)
-        if matured > self.withdraw_above:
+        if matured > self.withdraw_above and "withdraw" not in waiting:
             self.hands.submit(f"withdraw:{self._epoch}", market.call("withdraw", self.hands.node), None)
-        if world.operator and market.owed_to(world.operator) > self.withdraw_above:
+        if not world.operator:
+            return
+        if "collect" not in waiting and market.owed_to(world.operator) > self.withdraw_above:
             self.sender.send(f"collect:{self._epoch}", market.collect(world.operator))
+        if self.stake_price and "collectReward" not in waiting:
+            reward = registry.reward_of(world.operator)
+            if reward:
+                worth = self._in_wei(reward) // TIMES_ITS_GAS
+                self.sender.send(f"reward:{self._epoch}", registry.collect_reward(world.operator), worth)
+
+    def _in_wei(self, tokens: int) -> int:
+        """What an amount of stake tokens is worth."""
+        if self._decimals is None:
+            self._decimals = self.hands.doors.stake_token.describe()[1]
+        return tokens * round(self.stake_price * WEI) // int(10**self._decimals)

@@ -152,7 +152,7 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             Scanner(rpc, deployment.addresses, ledger, start=deployment.start_block),
             bench,
             sender,
-            Settler(hands, sender, stagger, config.withdraw_above, config.settle),
+            Settler(hands, sender, stagger, config.withdraw_above, config.report_stake_price, config.settle),
             Reporter(hands, sender, config.report_stake_price, config.report_faults, config.report_public),
             _open_courtroom(hands, sender, config),
             lambda: World(node, pool, deployment.epoch_blocks),

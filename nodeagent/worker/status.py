@@ -118,6 +118,7 @@ def _chain(home: Home, config: NodeConfig, key: str) -> dict[str, Any]:
         "maturing": maturing,
         "earned": matured + maturing + _withdrawn(home),
         "owed": doors.market.owed_to(view["operator"]),
+        "rewards": doors.registry.reward_of(view["operator"]),
     }
 
 
