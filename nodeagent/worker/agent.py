@@ -270,11 +270,7 @@ class Agent:
         now = epoch_of(block, self._epoch_blocks)
         self._pruned_epoch = now
         before = Epoch(max(0, now - deployment.ring - 2))
-        dead: list[JobId] = [
-            job.id
-            for job in self.world.jobs.values()
-            if self.world.over(job, now, deployment.settle_grace, deployment.report_epochs)
-        ]
+        dead = self.world.finished(now, deployment.settle_grace, deployment.report_epochs, deployment.ring)
         for job, shard in self.hands.ledger.results():
             if job in dead:
                 results_path(self.hands.pending, job, shard).unlink(missing_ok=True)

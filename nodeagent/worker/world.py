@@ -114,6 +114,17 @@ class World:
         """Whether nothing about a job can happen any more, but for refunds."""
         return job.closed or now >= closable_from(job.terms, settle_grace, report_epochs)
 
+    def finished(self, now: Epoch, settle_grace: int, report_epochs: int, ring: int) -> list[JobId]:
+        """Jobs that may be forgotten. One that this node's operator appealed waits a ring for the rest of its bond."""
+        own = [case for case in self.cases.values() if case.by(self.operator) and not case.closed]
+        ends = {
+            job: closable_from(self.jobs[case.case_job].terms, settle_grace, report_epochs) + ring
+            for case in own
+            for job in (case.job, case.case_job)
+        }
+        over = [job.id for job in self.jobs.values() if self.over(job, now, settle_grace, report_epochs)]
+        return [job for job in over if now >= ends.get(job, now)]
+
     def _one(self, event: ev.Event) -> None:
         for part in (self._market, self._court, self._seats, self._nodes, self._ledger):
             if part(event):

@@ -23,6 +23,7 @@ from scene import (
 )
 
 from nodeagent.chain import events as ev
+from nodeagent.protocol.epochs import closable_from
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import settling
@@ -158,6 +159,15 @@ def test_apply__case_about_an_unknown_job__ignored() -> None:
     w, other = world(pool_of(8)), court()
     w.apply(appealed(other, 1140))
     assert not w.jobs and not w.cases
+
+
+def test_finished__own_case_not_closed__its_jobs_wait_a_ring_for_the_rest_of_the_bond() -> None:
+    w, ring = court(), 40
+    last = closable_from(w.jobs[CASE].terms, 8, 4)
+    assert w.finished(Epoch(last + ring - 1), 8, 4, ring) == []
+    assert w.finished(Epoch(last + ring), 8, 4, ring) == [JobId(1), CASE]
+    w.operator = operator(2)
+    assert w.finished(last, 8, 4, ring) == [JobId(1), CASE], "nobody else waits"
 
 
 def test_prune__the_appealed_job_is_over__its_case_goes_with_it() -> None:
