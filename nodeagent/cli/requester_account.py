@@ -35,7 +35,7 @@ def new(session: Session) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
 def show(session: Session, as_json: bool) -> None:
-    """Address, balances, and what the market owes it."""
+    """Address, balances, what the market owes it, and rewards of won appeals and reports."""
     address = session.address
     found: dict[str, object] = {"address": address, "keystore": str(session.keystore)}
     if session.rpc_url or session.config.get("rpc_url"):
@@ -44,11 +44,31 @@ def show(session: Session, as_json: bool) -> None:
         found["balance"] = whole(session.doors.payment_token.balance_of(address), decimals)
         found["owed"] = whole(session.doors.market.owed_to(address), decimals)
         found["token"] = symbol
+        stake, places = session.doors.stake_token.describe()
+        found["rewards"] = whole(session.doors.registry.reward_of(address), places)
+        found["stake_token"] = stake
     if as_json:
         print_json(found)
         return
     for key, value in found.items():
-        click.echo(f"{key:10} {value}")
+        click.echo(f"{key:11} {value}")
+
+
+@account.command("collect")
+@click.option("--json", "as_json", is_flag=True, help="print JSON, in units of each token")
+@click.pass_obj
+def collect(session: Session, as_json: bool) -> None:
+    """Take out what the market owes this account (refunds, fees, bonds) and its rewards in stake tokens."""
+    address, doors = session.address, session.doors
+    owed, rewards = doors.market.owed_to(address), doors.registry.reward_of(address)
+    calls = [doors.market.collect(address)] if owed else []
+    calls += [doors.registry.collect_reward(address)] if rewards else []
+    sent = [session.wallet.send(call) for call in calls]
+    if as_json:
+        print_json({"collected": owed, "rewards": rewards, "transactions": [done.tx for done in sent]})
+        return
+    symbol, places = doors.stake_token.describe()
+    say(f"{session.money(owed)} collected, {whole(rewards, places)} {symbol} of rewards")
 
 
 @click.command()

@@ -8,6 +8,7 @@ a wrong root settles → an honest agent that was outvoted appeals by itself →
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,9 +81,11 @@ def test_report_wrong__the_wrong_members__lose_half_their_stake_and_nobody_else_
     for node, stake in told.stakes.items():
         assert net.doors.registry.node_view(NodeId(node))["stake"] == stake - lost[node]
         assert lost[node] == 0 or lost[node] >= stake // 2
-    rewards = sum(slash.reward for slash in net.events(ev.Slashed))
     accusers = {e.accuser for e in net.events(ev.Appealed)}
-    assert sum(int(net.doors.registry.read("rewardOf", accuser)) for accuser in accusers) == rewards > 0
+    head = net.rpc.block_number()
+    waiting = sum(net.doors.registry.reward_of(accuser, block=head) for accuser in accusers)
+    rewards = sum(slash.reward for slash in net.events(ev.Slashed) if slash.at.block <= head)
+    assert waiting + net.rewards_paid(head) == rewards > 0, "agents collect them for their operators"
     assert [net.doors.market.earnings_of(NodeId(node))[1] for node in ROGUES] == [0, 0]
 
 
@@ -139,3 +142,13 @@ def test_close_case__claims_are_over__the_accuser_closes_it_and_is_never_paid_tw
     after = net.court.case_of(case.job, case.shard)
     assert after is not None and after.accuser_due == max(0, view.accuser_due - held)
     assert net.doors.market.job_view(case.case_job)["held"] == 0
+
+
+def test_account_collect__whatever_the_market_owes__is_paid_once(told: Told) -> None:
+    net = told.net
+    shown = json.loads(net.quorate("account", "show", "--json").stdout)
+    assert (shown["rewards"], shown["stake_token"]) == ("0", net.doors.stake_token.describe()[0])
+    owed, had = net.doors.market.owed_to(shown["address"]), net.doors.payment_token.balance_of(shown["address"])
+    done = json.loads(net.quorate("account", "collect", "--json").stdout)
+    assert (done["rewards"], len(done["transactions"])) == (0, int(owed > 0)) and done["collected"] == owed
+    assert net.doors.payment_token.balance_of(shown["address"]) == had + owed

@@ -12,6 +12,7 @@ from nodeagent.chain.court import CourtDoor
 from nodeagent.chain.decoding import decode_log
 from nodeagent.devnet.contracts import Bank, wait_for
 from nodeagent.devnet.network import Options
+from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.leaves import parse_leaves
 from tests.e2e.support.world import PROJECT, World, environment, quorate_argv, small_model, some_inputs, until
 
@@ -66,6 +67,12 @@ class CourtNet(World):
         query = {"address": self.deployment.addresses, "fromBlock": hex(self.deployment.start_block)}
         found = [decode_log(log) for log in self.rpc.call("eth_getLogs", [{**query, "toBlock": "latest"}])]
         return [event for event in found if isinstance(event, kind)]
+
+    def rewards_paid(self, head: int) -> int:
+        """Stake-token units of rewards that were collected up to block ``head``."""
+        topic = "0x" + keccak(b"RewardCollected(address,uint256)").hex()
+        query = {"address": self.doors.registry.address, "fromBlock": "0x0", "toBlock": hex(head), "topics": [topic]}
+        return sum(int(log["data"], 16) for log in self.rpc.call("eth_getLogs", [query]))
 
     def post_appealable(self, folder: Path, seed: int) -> None:
         """Posts a job of one-task shards and keeps serving it in the background."""
