@@ -7,7 +7,20 @@ from typing import Any
 
 from eth_abi.abi import encode
 from fakechain import FakeChain, account, decode
-from scene import EB, ME
+from scene import (
+    EB,
+    ME,
+    OTHER_ROOT,
+    ROOT,
+    appealed,
+    committed,
+    pool_of,
+    posted,
+    revealed,
+    seeds,
+    settled,
+    world,
+)
 
 from nodeagent.chain.abi import load_abi, signature_of
 from nodeagent.chain.deployment import Deployment
@@ -15,15 +28,22 @@ from nodeagent.chain.doors import Doors
 from nodeagent.chain.outbox import Outbox
 from nodeagent.content import open_content
 from nodeagent.protocol.keccak import keccak
-from nodeagent.worker.appealbook import AppealBook
+from nodeagent.protocol.settlement import SettledLeaf
+from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.worker.appealbook import SENT, Appeal, AppealBook
 from nodeagent.worker.appeals import Policy
-from nodeagent.worker.courtroom import Courtroom
+from nodeagent.worker.courtroom import Courtroom, Recheck
+from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.ledger import Ledger
 from nodeagent.worker.sender import Sender
+from nodeagent.worker.world import World
 
 COURT = "0x" + "44" * 20
 RING = 100
+KEY = (JobId(1), Shard(2))
+CASE = JobId(9)
+NOW = 1130  # a block in which an appeal counts
 NAMES = {
     keccak(signature_of(entry).encode())[:4]: entry["name"]
     for contract in ("Court", "JobMarket", "CommitLedger")
@@ -75,3 +95,28 @@ def room(chain: Chain, home: Path, policy: Policy | None = None, serve: bool = T
     hands = Hands(chain, deployment, doors, outbox, ledger, open_content(home), home / "pending", ME)  # type: ignore[arg-type]
     assert doors.court is not None
     return Courtroom(hands, Sender(hands), doors.court, AppealBook(ledger.connection), policy or Policy(), 2, serve)
+
+
+def scene(mine: bytes = OTHER_ROOT) -> tuple[World, DrawBook]:
+    """Shard 2 settled in epoch 112 with what nodes 2 and 3 opened; this node opened ``mine``."""
+    w = world([*pool_of(8), posted(1, appeal_epochs=6, committee=8, quorum=5)])
+    w.apply([revealed(n, 10, {(1, 2): mine if n == ME else ROOT}) for n in range(1, 9)])
+    w.apply([settled(1125, SettledLeaf(*KEY, 0, 6, ROOT))])
+    committed(w, 10, *range(1, 9))
+    return w, DrawBook(w, seeds(*range(9, 30)))
+
+
+def tick(r: Courtroom, w: World, book: DrawBook, block: int = NOW) -> list[Recheck]:
+    r.sender.turn(Epoch(block // EB), 7)
+    found = r.tick(w, book, block)
+    r.hands.outbox.tick(0, 7)
+    return found
+
+
+def with_case(tmp_path: Path, by: int = ME) -> tuple[Chain, World, DrawBook, Courtroom]:
+    chain, (w, book) = Chain(), scene()
+    r = room(chain, tmp_path)
+    if by == ME:
+        r.book.put(Appeal(*KEY, OTHER_ROOT, OTHER_ROOT, SENT))
+    w.apply(appealed(w, 1140, by=by))
+    return chain, w, book, r
