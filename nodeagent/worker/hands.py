@@ -27,6 +27,8 @@ from nodeagent.worker.compute import results_path
 from nodeagent.worker.ledger import Batch, Ledger
 
 ENDED = ("failed", "expired", "lost")
+WEI = 10**18
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,6 +45,13 @@ class Hands:
     pending: Path
     node: NodeId
     block: int = 0
+    _stake_decimals: int | None = None
+
+    def stake_in_wei(self, tokens: int, price: float) -> int:
+        """What an amount of the stake token is worth, at ``price`` ether for a whole one."""
+        if self._stake_decimals is None:
+            self._stake_decimals = self.doors.stake_token.describe()[1]
+        return tokens * round(price * WEI) // int(10**self._stake_decimals)
 
     def seal(self, action: life.Seal) -> Batch:
         """Writes the epoch's batch with a fresh salt; on disk when this returns. An existing one stays."""

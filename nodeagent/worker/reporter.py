@@ -13,8 +13,6 @@ from nodeagent.worker.hands import Hands
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.world import World
 
-WEI = 10**18
-
 
 @dataclass(slots=True)
 class Reporter:
@@ -29,7 +27,6 @@ class Reporter:
     stake_price: float
     watch: bool = False
     public: bool = False
-    _decimals: int | None = None
 
     def tick(self, world: World, book: DrawBook, block: int) -> None:
         """One round at the head ``block``."""
@@ -63,9 +60,6 @@ class Reporter:
 
     def worth(self, node: NodeId, bps: int) -> int:
         """The reporter's part of a penalty of ``bps`` on what a node has at stake now, in wei."""
-        doors = self.hands.doors
-        if self._decimals is None:
-            self._decimals = doors.stake_token.describe()[1]
-        view = doors.registry.node_view(node)
+        view = self.hands.doors.registry.node_view(node)
         reward = penalty(view["stake"] + view["unbonding"], bps)[1]
-        return reward * round(self.stake_price * WEI) // int(10**self._decimals)
+        return self.hands.stake_in_wei(reward, self.stake_price)

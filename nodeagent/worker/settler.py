@@ -14,7 +14,6 @@ from nodeagent.worker import settling
 from nodeagent.worker.claims import claims
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
-from nodeagent.worker.reporter import WEI
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settling import Candidate
 from nodeagent.worker.world import ShardKey, World
@@ -39,7 +38,6 @@ class Settler:
     settle: bool = True
     _epoch: int = -1
     _skip: set[ShardKey] = field(default_factory=set)  # refused in this epoch
-    _decimals: int | None = None
 
     def tick(self, world: World, book: DrawBook, block: int) -> None:
         """One round at the head ``block``."""
@@ -117,11 +115,5 @@ class Settler:
         if self.stake_price and "collectReward" not in waiting:
             reward = registry.reward_of(world.operator)
             if reward:
-                worth = self._in_wei(reward) // TIMES_ITS_GAS
+                worth = self.hands.stake_in_wei(reward, self.stake_price) // TIMES_ITS_GAS
                 self.sender.send(f"reward:{self._epoch}", registry.collect_reward(world.operator), worth)
-
-    def _in_wei(self, tokens: int) -> int:
-        """What an amount of stake tokens is worth."""
-        if self._decimals is None:
-            self._decimals = self.hands.doors.stake_token.describe()[1]
-        return tokens * round(self.stake_price * WEI) // int(10**self._decimals)
