@@ -37,13 +37,14 @@ from typing import Any
 
 import tomli_w
 
+from tools.mutation.workspace import few_stories
+
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "coverage"
 REPORT = ROOT / "build" / "coverage.json"
 OUTSIDE = ("contracts/mocks/", "contracts/interfaces/", "contracts/devnet/", "contracts/.cache/")
 FOLDERS = ("contracts", "tests/contracts", "tests/vectors")
 CONTRACT = re.compile(r"^contract (\w+)", re.MULTILINE)
-OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")  # of tests that play a whole story a case
 CHEATS = "0x7109709ECfa91a80626fF3989D68f67F5b1DD12D"
 FAILURE = re.compile(r"^\[FAIL[^\n]*?\] (\w+)\(", re.MULTILINE)
 GAS_TEST = re.compile(r"gas|dear", re.IGNORECASE)
@@ -133,7 +134,7 @@ def link(work: Path) -> None:
             places[name] = f"{path.relative_to(work).as_posix()}:{name}"
     for number, path in enumerate(sorted((work / "tests").rglob("*.sol"))):
         text = path.read_text()
-        linked = linked_text(OWN_RUNS.sub(r"\g<1>16", text), places, f"Deployer{number}")
+        linked = linked_text(few_stories(text), places, f"Deployer{number}")
         if linked != text:
             path.write_text(linked)
 

@@ -158,7 +158,7 @@ def test_stages__baseline__leaves_failing_tests_out_of_all_and_slow_ones_out_of_
     assert near[1][1] == "{tests/contracts/A.t.sol,tests/contracts/B.t.sol}"
     assert near[1][3] == quick[1][3] == r"^(test_gas|testFuzz_slow)\b"
     assert whole[1] == ["--no-match-test", r"^(test_gas)\b"]
-    assert whole[2]["FOUNDRY_INVARIANT_DEPTH"] == "600"
+    assert whole[2] == {"FOUNDRY_FUZZ_RUNS": "48", "FOUNDRY_INVARIANT_DEPTH": "600"}
 
 
 def answer(**statuses: str) -> Outcome:

@@ -28,7 +28,7 @@ NO_OPTIMISER = dict.fromkeys(
 )
 FEWER_RUNS = {"FOUNDRY_FUZZ_RUNS": "48"}
 SHORT_STORIES = {"FOUNDRY_INVARIANT_DEPTH": "600"}  # for each of the invariants: a survivor plays them all
-OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")  # of tests that play a whole story a case
+OWN_RUNS = re.compile(r"(forge-config: default\.fuzz\.runs = )\d+")
 SLOW_SHARE = 0.01  # a test that takes more than this of the whole is run only at the end
 MOST_BROKEN = 0.02  # of the tests may fail without the optimiser
 
@@ -74,6 +74,11 @@ def settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
     return {"profile": config["profile"] | {"default": profile}, "lint": {"lint_on_build": False}}
 
 
+def few_stories(test: str) -> str:
+    """A test's source in which fuzz tests that play a whole story a case play few of them."""
+    return OWN_RUNS.sub(r"\g<1>16", test)
+
+
 def populate(root: Path, work: Path) -> None:
     """Copy sources, tests and settings into a work folder; what is compiled there already stays."""
     for folder in FOLDERS:
@@ -81,7 +86,7 @@ def populate(root: Path, work: Path) -> None:
         if (root / folder).is_dir():
             shutil.copytree(root / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
     for test in (work / "tests").rglob("*.t.sol"):
-        test.write_text(OWN_RUNS.sub(r"\g<1>16", test.read_text()))
+        test.write_text(few_stories(test.read_text()))
     if not (work / "node_modules").is_symlink():
         (work / "node_modules").symlink_to(root / "node_modules")
     config = tomllib.loads((root / "foundry.toml").read_text())
