@@ -39,11 +39,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     net = CourtNet(folder / "net")
     try:
         stakes = {n: net.doors.registry.node_view(NodeId(n))["stake"] for n in net.agents}
-        case = net.until_appealed(folder)
-        about = (case.job, case.shard)
-        verdict = until(
-            "a verdict", lambda: next((e for e in net.events(ev.Resolved) if (e.job, e.shard) == about), None)
-        )
+        net.until_appealed(folder)
+        # Of several cases against the same members the first verdict takes what they had, whichever was appealed first.
+        verdict = until("a verdict", lambda: next((e for e in net.events(ev.Resolved)), None))
+        about = (verdict.job, verdict.shard)
+        case = next(e for e in net.events(ev.Appealed) if (e.job, e.shard) == about)
         until("both are reported", lambda: {e.node for e in net.events(ev.WrongMarked)} == set(ROGUES))
         honest = next(node for node in case.committee if node not in ROGUES)
         until("the claim", lambda: any((e.job, e.shard) == about for e in net.events(ev.Claimed)))
