@@ -99,7 +99,7 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         c.last = uint32(Epochs.lastOf(counting + 1, word.maxAttempts(), word.work(), market_.SETTLE_GRACE()));
         c.accuserDue = uint88(bond);
         _about[caseJob] = _key(job, shard);
-        c.accuser = _payer();
+        c.accuser = registry.payeeOf(msg.sender);
         emit Appealed(
             job, shard, caseJob, c.accuser, bond, receipt.resultRoot, c.low, uint256(c.high) << 32, c.heldBefore
         );
@@ -115,12 +115,6 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         (c.settledRoot, c.attempt, c.paidSlots) = (receipt.resultRoot, receipt.attempt, receipt.paidSlots);
         // Bits 32 and up: the eighth to fifteenth slots fill 224 bits from the left.
         (c.low, c.high, c.heldBefore) = (low, uint224(high >> 32), uint32(start));
-    }
-
-    /// @dev Whose bond it is: a node's key speaks for its operator.
-    function _payer() private view returns (address) {
-        NodeId node = ledger.nodeOf(msg.sender);
-        return NodeId.unwrap(node) == 0 ? msg.sender : registry.operatorOf(node);
     }
 
     // --- resolve --------------------------------------------------------------------------------------------------
@@ -217,7 +211,10 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
             ledger, node, commitEpoch, Trees.batchLeaf(_key(job, shard), resultRoot), opening, type(uint8).max
         );
         ledger.markWrong(node, commitEpoch);
-        registry.slash(node, WRONG_BPS, c.accuser, 0);
+        // The accuser, who paid for the proof, has some epochs to report first. Then it is anybody's: else whoever appeals
+        // his own lie would keep everybody from proving it.
+        bool late = _epoch() > uint256(c.ended) + market_.REPORT_EPOCHS();
+        registry.slash(node, WRONG_BPS, late ? msg.sender : c.accuser, 0);
         uint256 forfeited = market_.forfeit(node);
         emit WrongReported(job, shard, node, attempt, msg.sender, forfeited);
         // An accuser who was wrong himself gets nothing out of somebody else's fault.

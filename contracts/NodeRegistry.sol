@@ -226,7 +226,7 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
         uint96 fromUnbonding = amount < n.unbonding ? amount : n.unbonding;
         n.unbonding -= fromUnbonding;
         n.stake -= amount - fromUnbonding;
-        address payee = _payeeOf(reporter);
+        address payee = payeeOf(reporter);
         rewardOf[payee] += reward;
         emit Slashed(node, amount, payee, uint96(reward));
         // Whoever has come back since is no ghost: reports held back must not use up its pauses one by one.
@@ -274,17 +274,17 @@ contract NodeRegistry is SeatList, AccessManaged, Pausable, EIP712 {
     }
 
     /// @inheritdoc INodeRegistry
+    function payeeOf(address caller) public view returns (address) {
+        NodeId node = ICommitLedger(ledger).nodeOf(caller);
+        return NodeId.unwrap(node) == 0 ? caller : _nodes[node].operator;
+    }
+
+    /// @inheritdoc INodeRegistry
     function maySlash(address caller) public view returns (bool) {
         return caller != address(0) && (caller == ledger || caller == market || caller == court);
     }
 
     // --- inside ---------------------------------------------------------------------------------------------------
-
-    /// @dev A node's key earns for its operator: it must never hold what can be stolen with it.
-    function _payeeOf(address reporter) private view returns (address) {
-        NodeId node = ICommitLedger(ledger).nodeOf(reporter);
-        return NodeId.unwrap(node) == 0 ? reporter : _nodes[node].operator;
-    }
 
     // slither-disable-next-line unused-return only the signer matters
     function _bindKey(NodeId node, Node storage n, address key, uint256 deadline, bytes calldata consent) private {

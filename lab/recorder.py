@@ -137,9 +137,7 @@ class Recorder:
 
     def reporter(self, said: Said) -> str:
         """Who earns by the event's report: a node's key reports for its operator."""
-        who = str(said.args["reporter"])
-        node = self.doors.ledger.node_of(who)
-        return str(self.doors.registry.read("operatorOf", node) if node else who).lower()
+        return str(self.doors.registry.read("payeeOf", said.args["reporter"])).lower()
 
     def sender(self, said: Said) -> str:
         """Who sent the event's transaction."""
@@ -242,7 +240,9 @@ _ACTS: dict[str, Callable[[Recorder, Said], Row]] = {
     "EndedWithoutVerdict": _of("resolve", "job", "shard"),
     "CaseClosed": _of("close_case", "job", "shard"),
     "WrongReported": _with(
-        _of("wrong", "job", "shard", "attempt"), slot=lambda recorder, said: recorder.slot(said, said.args["attempt"])
+        _of("wrong", "job", "shard", "attempt"),
+        slot=lambda recorder, said: recorder.slot(said, said.args["attempt"]),
+        reporter=Recorder.reporter,
     ),
     "EarningsWithdrawn": _of("withdraw", "node"),
     "Collected": _of("collect", "account"),

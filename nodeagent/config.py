@@ -37,9 +37,9 @@ class NodeConfig(BaseModel):
     tip_gwei: Annotated[float, Field(ge=0)] = 0.1
     settle: bool = True
     settle_stagger_blocks: Annotated[int, Field(ge=1, le=100)] = 2
-    report_faults: bool = False  # report every node's absences and unopened lanes for the reward
+    report_faults: bool = False  # report every node's faults where the reward is the sender's
     report_stake_price: Annotated[float, Field(ge=0, description="ether that one whole stake token is worth")] = 0.001
-    report_public: bool = False  # report answers that a verdict made wrong for any accuser, whatever the gas
+    report_public: bool = False  # report wrong answers at once, while the reward is the accuser's, whatever the gas
     appeal: Literal["auto", "off"] = "auto"  # as far as the operator's allowance to the Court reaches
     appeal_max_bond: Annotated[int, Field(ge=0)] = 0  # of one appeal; 0: only the allowance limits it
     appeal_confidence: Annotated[float, Field(gt=0, le=1, description="chance that an answer which stands wins")] = 0.95

@@ -9,7 +9,8 @@ import {NodeId, PoolId} from "./Types.sol";
 /// seat stake and one ticket in the draw. Everything that changes the draw counts for the epoch of `block.number + LEAD`
 /// and takes effect in the epoch after it, so nobody can act on a seed it foresees.
 /// @dev The past never changes: a draw of epoch `e` gives the same committee for as long as it is allowed, which is
-/// `RING - 2` epochs (for a case from when the appealed attempt began: its list is read as of then). No seat entry, pause interval or length checkpoint that such a draw reads is overwritten earlier.
+/// `RING - 2` epochs (for a case from when the appealed attempt began: its list is read as of then). No seat entry, pause
+/// interval or length checkpoint that such a draw reads is overwritten earlier.
 ///
 /// Not promised: that a pool's list has no holes. A rival that stakes much and leaves slows a pool until `relocate` has
 /// closed them.
@@ -197,6 +198,9 @@ interface INodeRegistry is IClock {
     function poolView(PoolId pool) external view returns (PoolView memory);
     function nodeView(NodeId node) external view returns (NodeView memory);
     function operatorOf(NodeId node) external view returns (address);
+    /// @notice Whose money an account moves: a node's key pays and earns for its operator, as it must never hold what can
+    /// be stolen with it; anybody else for himself.
+    function payeeOf(address caller) external view returns (address);
     function seatAt(PoolId pool, uint32 index)
         external
         view

@@ -145,6 +145,7 @@ class ReportWrong(_Act):
     shard: Count
     attempt: Count
     slot: Count
+    reporter: str
 
 
 class Withdraw(_Act):

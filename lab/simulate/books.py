@@ -17,6 +17,7 @@ from lab.simulate.draws import Ints, Nodes
 from lab.simulate.purses import WRONG, Purses, Rules
 from nodeagent.errors import Fatal
 from nodeagent.protocol import payout
+from nodeagent.protocol.epochs import wrong_first_until
 from nodeagent.protocol.jobword import case_terms
 from nodeagent.protocol.types import Epoch, JobTerms, Shard
 
@@ -37,7 +38,8 @@ class Job:
 
 @dataclass(slots=True)
 class Case:
-    """An appeal and what is left of its bond. ``root``: the appealed answer, ``paid``: who was paid for it."""
+    """An appeal and what is left of its bond. ``root``: the appealed answer, ``paid``: who was paid for it, ``ended``:
+    the epoch in which the verdict settled."""
 
     job: int
     shard: int
@@ -49,6 +51,7 @@ class Case:
     accuser_due: int
     requester_due: int = 0
     verdict: Hashable = None
+    ended: int = 0
 
 
 class Books(Purses):
@@ -151,9 +154,9 @@ class Books(Purses):
         self.cases.append(case)
         return case
 
-    def resolve(self, case: Case, verdict: Hashable) -> bool:
-        """Moves the money of a verdict. Whether it overturns the settled answer."""
-        case.verdict = verdict
+    def resolve(self, case: Case, verdict: Hashable, ended: int) -> bool:
+        """Moves the money of a verdict that settled in epoch ``ended``. Whether it overturns the settled answer."""
+        case.verdict, case.ended = verdict, ended
         if verdict == case.root:
             return False
         case.requester_due = payout.shard_price(
@@ -173,9 +176,11 @@ class Books(Purses):
         amount, case.held = case.held, 0
         self._pour(case, amount)
 
-    def report_wrong(self, case: Case, node: int, epoch: int) -> int:
-        """Punishes an opening that is not the verdict. Returns the penalty, 0 when that lane paid before."""
-        amount = self.punish(node, epoch, WRONG, case.accuser)
+    def report_wrong(self, case: Case, node: int, commit: int, reporter: Hashable, epoch: int) -> int:
+        """Punishes in ``epoch`` an opening that is not the verdict, for whom the tenth is then. Returns the penalty, 0
+        when that lane paid before."""
+        late = epoch > wrong_first_until(Epoch(case.ended), self.rules.report_epochs)
+        amount = self.punish(node, commit, WRONG, reporter if late else case.accuser)
         if amount:
             forfeited = self.forfeit(node)
             if case.verdict == case.root:

@@ -111,7 +111,7 @@ class Courts:
             case, verdict = self.cases[row], int(verdicts[at])
             nodes: list[int] = judges[at][paid[at]].tolist()
             world.books.settle_one(case, case.terms.tasks, nodes, nodes[0])
-            overturned = world.books.resolve(case, verdict)
+            overturned = world.books.resolve(case, verdict, epoch)
             world.counts["overturned" if overturned else "upheld"] += 1
             world.counts["wrong_verdicts"] += verdict != RIGHT
             self._report_wrong(row, case, verdict, epoch)
@@ -124,7 +124,7 @@ class Courts:
             world.agenda[max(over, epoch + 1)].append(partial(self._close, mine))
 
     def _report_wrong(self, row: int, case: Case, verdict: int, epoch: int) -> None:
-        """Every opening of any attempt that is not the verdict, by whoever watches."""
+        """Every opening of any attempt that is not the verdict, as soon as it can be: the tenth is the accuser's."""
         shards, world = self.shards, self.world
         for attempt in range(int(shards.attempt[row]) + 1):
             codes = shards.codes[attempt, row].tolist()
@@ -133,7 +133,8 @@ class Courts:
             commit = shards.commit_epoch(row, attempt)
             for node, code in zip(shards.committees[attempt, row].tolist(), codes, strict=True):
                 if code not in (NOTHING, verdict):
-                    world.slashed(node, world.books.report_wrong(case, node, commit), epoch)
+                    lost = world.books.report_wrong(case, node, commit, case.accuser, epoch)
+                    world.slashed(node, lost, epoch)
 
     def _claim(self, row: int, case: Case, verdict: int) -> None:
         drawn, codes, _ = self._settled(np.array([row]))

@@ -34,6 +34,7 @@ class Settled:
     attempt: int
     root: str
     paid: tuple[int, ...]
+    epoch: int
 
 
 class Replay:
@@ -135,7 +136,9 @@ class Replay:
         for entry in act.entries:
             holder = self._holder(entry.job)
             nodes = self._quorum(entry, holder.terms)
-            self.settled[entry.job, entry.shard] = Settled(entry.attempt, entry.root.lower(), tuple(entry.paid))
+            self.settled[entry.job, entry.shard] = Settled(
+                entry.attempt, entry.root.lower(), tuple(entry.paid), act.epoch
+            )
             self.books.settle_one(holder, holder.terms.tasks_in(Shard(entry.shard)), nodes, payee)
 
     def _quorum(self, entry: a.EntryRecord, terms: JobTerms) -> list[int]:
@@ -220,7 +223,7 @@ class Replay:
         if verdict is None:
             self.books.no_verdict(case)
         else:
-            self.books.resolve(case, verdict.root)
+            self.books.resolve(case, verdict.root, verdict.epoch)
 
     def _close_case(self, act: a.CloseCase) -> None:
         self.books.close_case(self._case(act.job, act.shard)[0])
@@ -232,7 +235,7 @@ class Replay:
         opened = self._opened(node, commit, (act.job, act.shard), None)
         if case.verdict is None or opened is None or opened == case.verdict:
             raise r.BadRecord(f"node {node} opened nothing in epoch {commit} that a verdict calls wrong")
-        if not self.books.report_wrong(case, node, commit):
+        if not self.books.report_wrong(case, node, commit, act.reporter, act.epoch):
             raise r.BadRecord(f"node {node} was punished for its lane of epoch {commit} before")
 
     # --- in and out ---------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ def appeals(ctx: click.Context, own_home: Path | None, as_json: bool) -> None:
       nodeagent init --set appeal=off     the same by configuration; further settings: appeal_max_bond,
                                           appeal_confidence, appeal_stake_price, appeal_max_lost
 
+    It must bring more than its gas on average: appeal_stake_price (in payment tokens) and report_stake_price (in ether)
+    say together what gas is worth.
+
     What a won appeal brings is owed to the operator; the agent collects it, and so does nodeagent withdraw.
     """
     ctx.obj = own_home or ctx.obj

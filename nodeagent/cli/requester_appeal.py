@@ -28,8 +28,9 @@ YES = click.option("--yes", "-y", is_flag=True, help="do not ask")
 def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) -> None:
     """Have a bigger, fresh committee compute a settled SHARD of JOB again.
 
-    The bond pays the judges. If they overturn the settled answer it comes back from what the wrong members forfeit;
-    if they confirm it, it is spent; if they do not agree, it is burned. One appeal a shard, within its window.
+    The bond pays the judges. If they overturn the settled answer it comes back from what the wrong members forfeit, as
+    far as that reaches; if they confirm it, it is spent; if they do not agree, it is burned. One appeal a shard, within
+    its window.
     """
     from nodeagent.client.appealing import Appellant
 
@@ -38,10 +39,14 @@ def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
     say(f"shard     {shard} of job {number}, settled with root 0x{plan.receipt.result_root.hex()}")
     say(f"court     {plan.judges} judges; appeals are open until epoch {plan.until}")
     say(f"bond      {session.money(plan.bond)}: spent if the answer is confirmed, burned if no verdict comes")
+    if plan.covered is not None:
+        short = "" if plan.covered >= plan.bond else f": after an overturn {session.money(plan.bond - plan.covered)} is lost"
+        say(f"covered   {session.money(plan.covered)} of pay that its members would forfeit now{short}")
     confirm_no(f"Pay {session.money(plan.bond)} and appeal?", yes)
     case, sent = appellant.appeal(history, plan, session.wallet)
     if as_json:
-        print_json({"job": number, "shard": shard, "case": case, "bond": plan.bond, "tx": [s.tx for s in sent]})
+        told = {"job": number, "shard": shard, "case": case, "bond": plan.bond, "covered": plan.covered}
+        print_json({**told, "tx": [s.tx for s in sent]})
         return
     click.echo(case)
     say(f"job {case} is the case; then: quorate job why {number} {shard}")

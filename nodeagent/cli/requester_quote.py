@@ -154,7 +154,7 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
         say("appeal    none: results are final when they settle, and a wrong majority is not punished")
     say(f"pool      {made.nodes} nodes, {made.seats} seats")
     for row in made.odds:
-        stays = f", stays wrong {row.final:.2g}" if made.appeal_epochs else ""
+        stays = f", stays wrong {row.final:.2g}, its court is captured {row.captured:.2g}" if made.appeal_epochs else ""
         say(
             f"odds      dishonest: {row.who} ({row.share:.1%}): "
             f"a shard is wrong {row.shard:.2g}{stays}, any {row.job:.2g}"

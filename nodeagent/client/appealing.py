@@ -12,6 +12,7 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.client.cases import Case
 from nodeagent.client.history import History
 from nodeagent.client.wallet import Sent, Wallet
+from nodeagent.client.why import gather
 from nodeagent.errors import Fatal, JobFault
 from nodeagent.protocol.epochs import appeal_until, closable_from, counting_epoch, epoch_of
 from nodeagent.protocol.types import Epoch, ShardStatus
@@ -30,6 +31,8 @@ class Appeal:
     """What an appeal would be. Money in payment-token units.
 
     :param until: last counting epoch in which it may be made
+    :param covered: what the paid members would forfeit now, out of which a bond comes back after an overturn; None where
+        the committee can no longer be drawn. A case about another shard of theirs that ends first takes it.
     """
 
     shard: int
@@ -37,6 +40,7 @@ class Appeal:
     judges: int
     until: int
     receipt: Receipt
+    covered: int | None
 
 
 class Appellant:
@@ -71,7 +75,15 @@ class Appellant:
         if now > until:
             raise NotAppealable(f"the window for appeals of shard {shard} closed with epoch {until}: it is epoch {now}")
         bond = court.bond_of(history.posted.job, shard)
-        return Appeal(shard, bond, court.judges(), until, settlement.receipt())
+        covered = self._immature(history, shard, settlement.entry.paid_slots)
+        return Appeal(shard, bond, court.judges(), until, settlement.receipt(), covered)
+
+    def _immature(self, history: History, shard: int, paid_slots: int) -> int | None:
+        members = gather(self._rpc, self._deployment, history, shard).attempts[-1].members
+        if members is None:
+            return None
+        paid = [m.node for m in members if paid_slots >> m.slot & 1]
+        return sum(self._doors.market.earnings_of(node)[1] for node in paid)
 
     def appeal(self, history: History, plan: Appeal, wallet: Wallet) -> tuple[int, list[Sent]]:
         """Allows the Court exactly the bond where it may not take it yet, and appeals; the case's job number.

@@ -106,41 +106,54 @@ def _rung(side: Counter[int], u: Floats, committee: int) -> list[Floats]:
     return out
 
 
-def _final(every: float, quorum: float, captured: float, honest: float, attempts: int) -> float:
-    """A wrong root is final where nobody honest was on the committee, or where the court confirms it; an attempt
-    of the court without two thirds is followed by the next."""
+def _ruled(captured: float, honest: float, attempts: int) -> float:
+    """Chance that a court ends captured, by the chances of one attempt; one without two thirds is followed by the next."""
     again = max(0.0, 1 - captured - honest)
-    return every + (quorum - every) * captured * math.fsum(again**i for i in range(attempts))
+    return captured * math.fsum(again**i for i in range(attempts))
+
+
+def captured_binomial(share: float, judges: int, attempts: int) -> float:
+    """Chance ``K`` that a court in an endless pool rules as its dishonest judges like."""
+    need = case_quorum(judges)
+    one, other = (wrong_shard_binomial(a, judges, need) for a in (share, 1 - share))
+    return _ruled(one, other, attempts)
+
+
+def captured(honest: Sequence[int], dishonest: Sequence[int], judges: int, attempts: int) -> float:
+    """The same from real seats; the court is taken as drawn from all of them.
+
+    :raises ValueError: fewer nodes than the court needs
+    """
+    need = case_quorum(judges)
+    one, other = wrong_shard(honest, dishonest, judges, need), wrong_shard(dishonest, honest, judges, need)
+    return _ruled(one, other, attempts)
 
 
 def wrong_final_binomial(share: float, committee: int, quorum: int, judges: int, attempts: int) -> float:
-    """Chance that a wrong root becomes final in an endless pool, if an outvoted honest member appeals.
+    """Chance that a wrong root becomes final in an endless pool, if an outvoted honest member appeals: nobody honest was
+    on the committee, or the court confirms it.
 
     ``a^3 + 3a^2(1-a)K`` for 3 and 2, with ``K`` the chance that the court is captured. Without judges: that it settles.
     """
     settled = wrong_shard_binomial(share, committee, quorum)
     if not judges:
         return settled
-    need = case_quorum(judges)
-    captured = wrong_shard_binomial(share, judges, need)
-    honest = wrong_shard_binomial(1 - share, judges, need)
-    return _final(share**committee, settled, captured, honest, attempts)
+    every = share**committee
+    return every + (settled - every) * captured_binomial(share, judges, attempts)
 
 
 def wrong_final(
     honest: Sequence[int], dishonest: Sequence[int], committee: int, quorum: int, judges: int, attempts: int
 ) -> float:
-    """The same from real seats; the court is taken as drawn from all of them.
+    """The same from real seats.
 
     :raises ValueError: fewer nodes than a committee or the court needs
     """
     settled = wrong_shard(honest, dishonest, committee, quorum)
     if not judges:
         return settled
-    need = case_quorum(judges)
     every = wrong_shard(honest, dishonest, committee, committee)
-    captured = wrong_shard(honest, dishonest, judges, need)
-    return _final(every, settled, captured, wrong_shard(dishonest, honest, judges, need), attempts)
+    return every + (settled - every) * captured(honest, dishonest, judges, attempts)
 
 
 def any_wrong(shard: float, shards: int) -> float:

@@ -87,14 +87,16 @@ class MarketFacts:
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """Chances that a wrong root settles one shard, and at least one of the job's, under some dishonesty; and
-    that it becomes final, if an honest member that was outvoted appeals."""
+    """Chances that a wrong root settles one shard, and at least one of the job's, under some dishonesty; that it
+    becomes final, if an honest member that was outvoted appeals; and that a court, whoever calls it, rules for a wrong
+    root: then a right answer is overturned and its members pay."""
 
     who: str
     share: float
     shard: float
     job: float
     final: float
+    captured: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,8 @@ def _odds(terms: JobTerms, facts: MarketFacts) -> list[Odds]:
     for share in SHARES:
         shard = odds.wrong_shard_binomial(share, terms.committee, terms.quorum)
         final = odds.wrong_final_binomial(share, terms.committee, terms.quorum, judges, terms.attempts)
-        rows.append(Odds(f"{share:.0%} of the stake", share, shard, odds.any_wrong(shard, terms.shards), final))
+        court = odds.captured_binomial(share, judges, terms.attempts) if judges else 0.0
+        rows.append(Odds(f"{share:.0%} of the stake", share, shard, odds.any_wrong(shard, terms.shards), final, court))
     seats = sum(s.seats for s in seating)
     by_operator: Counter[str] = Counter()
     for s in seating:
@@ -263,5 +266,6 @@ def _odds(terms: JobTerms, facts: MarketFacts) -> list[Odds]:
         final = odds.wrong_final(good, evil, terms.committee, terms.quorum, judges, terms.attempts)
         who = "the largest operator" if count == 1 else f"the {count} largest operators together"
         share = sum(by_operator[o] for o in bad) / seats
-        rows.append(Odds(who, share, shard, odds.any_wrong(shard, terms.shards), final))
+        court = odds.captured(good, evil, judges, terms.attempts) if judges else 0.0
+        rows.append(Odds(who, share, shard, odds.any_wrong(shard, terms.shards), final, court))
     return rows

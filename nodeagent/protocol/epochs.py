@@ -156,6 +156,12 @@ def claims_open(
     return range(first, until + report_epochs + 1)
 
 
+def wrong_first_until(ended: Epoch, report_epochs: int) -> Epoch:
+    """Last epoch in which a report of a wrong answer earns for the accuser, whoever sends it; later it earns for the
+    sender. ``ended`` is the epoch in which the verdict settled."""
+    return Epoch(ended + report_epochs)
+
+
 # --- life of a job ------------------------------------------------------------------------------------------
 
 

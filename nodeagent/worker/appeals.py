@@ -125,7 +125,7 @@ class Policy:
 
     ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: most own appeals that are open
     or were lost of late, before no more are made; ``stake_price``: whole payment tokens that one whole stake token is
-    worth.
+    worth; ``ether_price``: ether that it is worth, so that gas and money can be compared.
     """
 
     auto: bool = True
@@ -133,6 +133,7 @@ class Policy:
     confidence: float = 0.95
     max_lost: int = 1
     stake_price: float = 1.0
+    ether_price: float = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Decision:
 
 
 def expected_return(facts: AppealFacts, confidence: float) -> float:
-    """Payment-token units that an appeal brings on average.
+    """Payment-token units that an appeal brings on average, before gas.
 
     Won, the bond has paid the judges and comes back as far as the wrong members' immature pay reaches, with the own pay
     and a share of their stake. Lost, it is gone, and the own stake suffers.

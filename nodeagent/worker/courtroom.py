@@ -102,8 +102,10 @@ class Courtroom:
             deployment = self.hands.deployment
             end = (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead
             return Recheck(outvoted.job, outvoted.shard, end - 1)
-        if decision.step is Step.APPEAL and self._appeal(outvoted, known):
-            spoken.send(outvoted, facts.bond)
+        if decision.step is Step.APPEAL:
+            brings = appeals.expected_return(facts, self.policy.confidence)
+            if self._appeal(outvoted, known, self._in_wei(brings)):
+                spoken.send(outvoted, facts.bond)
         return None
 
     def _facts(self, world: World, outvoted: Outvoted, known: Appeal, spoken: Spoken, now: Epoch) -> AppealFacts:
@@ -129,18 +131,26 @@ class Courtroom:
     def _loss(self, node: NodeId, earlier: int = 0) -> tuple[int, int]:
         """What a node's fault costs it and brings its accuser, in payment-token units at the operator's price, after
         ``earlier`` slashes for other faults."""
-        doors = self.hands.doors
-        if self._scale is None:
-            stake, payment = doors.stake_token.describe()[1], doors.payment_token.describe()[1]
-            self._scale = float(self.policy.stake_price * 10.0 ** (payment - stake))
-        view = doors.registry.node_view(node)
+        view, scale = self.hands.doors.registry.node_view(node), self._stake_scale()
         stake, bps = view["stake"] + view["unbonding"], self.hands.deployment.parameters["WRONG_BPS"]
         for _ in range(earlier):
             stake -= penalty(stake, bps)[0]
         amount, reward = penalty(stake, bps)
-        return int(amount * self._scale), int(reward * self._scale)
+        return int(amount * scale), int(reward * scale)
 
-    def _appeal(self, outvoted: Outvoted, known: Appeal) -> bool:
+    def _stake_scale(self) -> float:
+        if self._scale is None:
+            doors = self.hands.doors
+            stake, payment = doors.stake_token.describe()[1], doors.payment_token.describe()[1]
+            self._scale = float(self.policy.stake_price * 10.0 ** (payment - stake))
+        return self._scale
+
+    def _in_wei(self, amount: float) -> int | None:
+        """Payment-token units by the operator's two prices of stake; None where one of them says nothing."""
+        scale, price = self._stake_scale(), self.policy.ether_price
+        return self.hands.stake_in_wei(int(amount / scale), price) if scale and price else None
+
+    def _appeal(self, outvoted: Outvoted, known: Appeal, worth: int | None) -> bool:
         """The decision is on disk before the call can leave; one that ended without effect is decided anew. Whether it
         leaves."""
         key = appeal_key(outvoted.key)
@@ -148,9 +158,10 @@ class Courtroom:
         if ended is not None and ended.state in ENDED:
             self.hands.outbox.forget(key)
         self.book.put(replace(known, state=SENT))
-        sent = self.sender.send(key, self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt))
+        sent = self.sender.send(key, self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt), worth)
         if not sent:
-            self.book.put(replace(known, state=OUTVOTED))
+            why = "the answer stands, but the Court refuses the call or its gas is worth more; asked again next epoch"
+            self.book.put(replace(known, state=OUTVOTED, why=why))
         return sent
 
     def _flying(self, key: ShardKey) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodeagent.chain.doors import Call
+from nodeagent.protocol.epochs import wrong_first_until
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.worker import reporting
@@ -16,8 +17,8 @@ from nodeagent.worker.world import World
 
 @dataclass(slots=True)
 class Reporter:
-    """``watch``: report every node's absences and unopened lanes. ``public``: report wrong answers for others, too,
-    whatever it costs; else only where the reward is this node's operator's, who appealed.
+    """``watch``: report every node's faults where the reward is the sender's. ``public``: report wrong answers for
+    other accusers, too, whatever it costs. Those of its own operator's cases are reported in any case.
 
     ``stake_price`` is what one whole stake token is worth, in ether, by the operator's own judgement.
     """
@@ -39,12 +40,15 @@ class Reporter:
             for slot in reporting.absent(world, book, now, deployment.report_epochs):
                 call = doors.market.report_absent(slot.job, slot.shard, slot.receipt, slot.slot)
                 self._report(slot.key, call, slot.node, deployment.parameters["ABSENT_BPS"])
-        self._wrong(world, book)
+        self._wrong(world, book, now)
 
-    def _wrong(self, world: World, book: DrawBook) -> None:
-        court = self.hands.doors.court
+    def _wrong(self, world: World, book: DrawBook, now: Epoch) -> None:
+        court, first = self.hands.doors.court, self.hands.deployment.report_epochs
         for case in list(world.cases.values()):
-            if court is None or case.verdict is None or not (self.public or case.by(world.operator)):
+            if court is None or case.verdict is None:
+                continue
+            earns = case.by(world.operator) or (self.watch and now > wrong_first_until(case.ended, first))
+            if not (earns or self.public):
                 continue
             for fault in reporting.wrong(world, book, case):
                 if fault.start not in world.seeds_on_chain:  # the Court draws the committee again

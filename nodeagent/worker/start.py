@@ -107,6 +107,7 @@ def appeal_policy(config: NodeConfig) -> Policy:
         confidence=config.appeal_confidence,
         max_lost=config.appeal_max_lost,
         stake_price=config.appeal_stake_price,
+        ether_price=config.report_stake_price,
     )
 
 

@@ -12,6 +12,7 @@ import {SettleCalls} from "./support/SettleCalls.sol";
 // reportWrong
 // ├── an opening of the shard that is not the verdict
 // │   ├── costs wrongBps of the stake: a tenth to the accuser, whoever reports; the rest is burned; and all immature pay
+// │   ├── from REPORT_EPOCHS after the verdict settled the tenth is the reporter's; the pay still goes to the accuser first
 // │   ├── overturned: that pay goes to the accuser, the requester, nobody; upheld: it is burned
 // │   ├── of any attempt, also one that did not settle; paid or not; opened late; while its stake is leaving
 // │   └── as long as the draw is known: the last epoch in which it can be reported, the first in which it cannot
@@ -140,6 +141,51 @@ contract ReportWrongTest is CourtScenes {
         court.reportWrong(job, SHARD, 0, 0, LIE, opening);
         assertEq(registry.rewardOf(operator), PENALTY / 10, "a tenth comes back");
         assertEq(_stake(liar), 1_000 ether - PENALTY, "nine tenths do not");
+    }
+
+    function test_reportWrong__accusersTurn__lastBlockAndFirstAfter() public {
+        _lieSettled();
+        _ruled(TRUTH);
+        _fortune(40_000);
+        uint256 ended = court.caseOf(job, SHARD).ended;
+        _rollTo(ended + market.REPORT_EPOCHS(), shape.epochBlocks - 1);
+        _report(0, 0, LIE);
+        assertEq(registry.rewardOf(accuser), PENALTY / 10, "the accuser's, to the last block");
+        assertEq(registry.rewardOf(stranger), 0, "not the reporter's");
+        vm.roll(block.number + 1);
+        _report(0, 1, LIE);
+        assertEq(registry.rewardOf(accuser), PENALTY / 10, "no second tenth");
+        assertEq(registry.rewardOf(stranger), PENALTY / 10, "the reporter's from the next block on");
+        _assertOwed(BOND, 2 * PAY + 80_000 - BOND, 0, "the accuser is made whole all the same");
+    }
+
+    /// @dev The guilty appeals his own lie, so that nobody would earn by proving it, and then leaves it alone.
+    function test_reportWrong__theGuiltyAppealedAndKeepsStill__anybodyEarnsByIt() public {
+        _lieSettled();
+        vm.prank(requester);
+        payToken.transfer(operator, PURSE);
+        vm.prank(operator);
+        payToken.approve(address(court), PURSE);
+        vm.prank(keyOf[_seat(0)]);
+        caseJob = court.appeal(job, SHARD, receipt);
+        _judged(TRUTH);
+        _resolve();
+        _rollTo(uint256(court.caseOf(job, SHARD).ended) + market.REPORT_EPOCHS() + 1);
+        _report(0, 0, LIE);
+        _report(0, 1, LIE);
+        assertEq(registry.rewardOf(stranger), 2 * PENALTY / 10, "both tenths");
+        assertEq(registry.rewardOf(operator), 0, "nothing for the guilty");
+        assertEq(_stake(_seat(0)) + _stake(_seat(1)), 2_000 ether - 2 * PENALTY, "both halves");
+    }
+
+    /// @dev A false accuser's tenth of whoever agreed with him is anybody's as well, in the end.
+    function test_reportWrong__upheldAndLate__theReporters() public {
+        _truthSettled();
+        _ruled(TRUTH);
+        _rollTo(uint256(court.caseOf(job, SHARD).ended) + market.REPORT_EPOCHS() + 1);
+        _report(0, 2, LIE);
+        assertEq(registry.rewardOf(stranger), PENALTY / 10, "a tenth");
+        assertEq(registry.rewardOf(accuser), 0, "nothing");
     }
 
     // --- any attempt, any time ------------------------------------------------------------------------------------

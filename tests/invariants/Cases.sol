@@ -225,7 +225,9 @@ abstract contract Cases is Works {
         court.reportWrong(_job(p.job), p.shard, uint8(attempt), uint8(slot), root, opening);
         wrongMarked[_laneAt(node, _commitAt(p, attempt))] = true;
         uint256 before = estates[node].slashed;
-        _ghostSlash(node, 5_000, p.accuser);
+        bool late = _now() > uint256(p.ended) + REPORT;
+        _ghostSlash(node, 5_000, late ? stranger : p.accuser);
+        if (late) _did("reportWrong after the accuser's turn");
         if (_isHonest(node)) {
             assertTrue(p.verdict != _right(_key(p)), "invariant 10: only a captured court can charge the honest");
             estates[node].courtLoss += uint128(estates[node].slashed - before);

@@ -51,7 +51,7 @@ library Counts {
     }
 
     function _rows() private pure returns (Row[] memory t) {
-        t = new Row[](68);
+        t = new Row[](69);
         t[0] = Row("post", 100);
         t[1] = Row("post refused by pause", 0);
         t[2] = Row("post refused by pool", 0);
@@ -120,5 +120,6 @@ library Counts {
         t[65] = Row("wealth watched", 300);
         t[66] = Row("time passes", 550);
         t[67] = Row("an epoch begins", 800);
+        t[68] = Row("reportWrong after the accuser's turn", 0);
     }
 }

@@ -109,3 +109,14 @@ def test_wrong_shard__pools_of_any_size__follow_the_binomial(pool: int, share: f
     exact = odds.wrong_shard([1] * (pool - bad), [1] * bad, 3, 2)
     hypergeometric = (math.comb(bad, 2) * (pool - bad) + math.comb(bad, 3)) / math.comb(pool, 3)
     assert exact == pytest.approx(hypergeometric, rel=1e-9)
+
+
+def test_captured__no_dishonest_majority_possible__never() -> None:
+    assert odds.captured([1] * 20, [1, 1, 1], 5, 3) == 0.0
+    assert odds.captured([1] * 5, [1] * 4, 5, 1) == odds.wrong_shard([1] * 5, [1] * 4, 5, 4)
+
+
+def test_captured__large_even_pool__approaches_the_binomial() -> None:
+    exact = odds.captured([1] * 7000, [1] * 3000, 5, 3)
+    assert exact == pytest.approx(odds.captured_binomial(0.3, 5, 3), abs=1e-4)
+    assert 0.03 < exact < 0.06

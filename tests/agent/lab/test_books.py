@@ -161,7 +161,7 @@ def test_resolve__overturned__makes_accuser_then_requester_whole_and_burns_the_r
     case, bond = case_of(books)
     assert case.held == bond == books.tally.spent["accuser"]
     books.settle_one(case, 2, (5, 6, 7, 8), 5)
-    assert books.resolve(case, "right")
+    assert books.resolve(case, "right", 106)
     forfeited = 10 * PRICE
     assert books.owed["accuser"] == min(forfeited, bond)
     assert books.tally.forfeited[1] == books.tally.forfeited[2] == 5 * PRICE and not books.current[1]
@@ -185,7 +185,7 @@ def test_resolve__overturned_with_much_immature_pay__burns_what_nobody_is_due() 
     books.post(2, terms(tasks=200), "other")
     for _ in range(20):
         books.settle_one(books.jobs[2], 2, (1, 2), "stranger")
-    books.resolve(case, "right")
+    books.resolve(case, "right", 106)
     price = 4 * PRICE + fee(2, 2)
     assert books.owed["accuser"] == bond and books.owed["requester"] == price
     assert books.burned == (5 + 5 + 80) * PRICE - bond - price
@@ -196,7 +196,7 @@ def test_resolve__upheld__costs_the_accuser_what_the_judges_earned() -> None:
     books = opened()
     case, bond = case_of(books)
     books.settle_one(case, 2, (5, 6, 7, 8), 5)
-    assert not books.resolve(case, "wrong")
+    assert not books.resolve(case, "wrong", 106)
     books.close_case(case)
     assert books.owed["accuser"] == bond - 8 * PRICE - fee(4, 2)
     assert books.current[1] == 5 * PRICE and books.burned == 0
@@ -216,24 +216,33 @@ def test_no_verdict__members_keep_their_pay__and_the_bond_burns() -> None:
 def test_report_wrong__after_an_overturn__pays_the_tenth_and_the_immature_pay_to_the_accuser_first() -> None:
     books = opened()
     case, bond = case_of(books)
-    books.resolve(case, "right")
+    books.resolve(case, "right", 106)
     due = case.accuser_due
     books.post(2, terms(), "other")
     books.settle_one(books.jobs[2], 2, (3, 4), "stranger")
     owed = books.owed["accuser"]
-    slash = books.report_wrong(case, 3, 101)
+    slash = books.report_wrong(case, 3, 101, "reporter", 110)
     assert slash == 500_002 and books.rewards["accuser"] == 50_000
     assert books.owed["accuser"] - owed == min(due, 4 * PRICE)
-    assert books.report_wrong(case, 3, 101) == 0
+    assert books.report_wrong(case, 3, 101, "reporter", 110) == 0
     assert books.owed["accuser"] <= bond
     books.check()
+
+
+@pytest.mark.parametrize(("epoch", "whose"), [(110, "accuser"), (111, "reporter")])
+def test_report_wrong__the_accuser_let_his_epochs_pass__the_tenth_is_the_reporters(epoch: int, whose: str) -> None:
+    books = opened()
+    case, _ = case_of(books)
+    books.resolve(case, "right", 106)
+    books.report_wrong(case, 3, 101, "reporter", epoch)
+    assert books.rewards == {whose: 50_000}
 
 
 def test_report_wrong__after_upholding__burns_the_immature_pay() -> None:
     books = opened()
     case, _ = case_of(books)
-    books.resolve(case, "wrong")
-    books.report_wrong(case, 3, 101)
+    books.resolve(case, "wrong", 106)
+    books.report_wrong(case, 3, 101, "reporter", 110)
     assert books.burned == 2 * PRICE and books.owed["accuser"] == 0
     books.check()
 

@@ -85,7 +85,7 @@ def test_tick__ten_shards_of_one_lane_against_two_liars__their_money_is_counted_
 def test_tick__ten_shards_of_ten_lanes__counts_no_more_than_the_slashes_leave(tmp_path: Path) -> None:
     chain, (w, book) = Chain(), many(10, pace=1)
     chain.stake = 20_000
-    r = room(chain, tmp_path, replace(FREE, confidence=1.0))
+    r = room(chain, tmp_path, replace(FREE, confidence=1.0, ether_price=0.0))
     appeal_all(r, w, book)
     # the lanes bring 2,000, 1,000, 500, 250, 124, 62 … of what is left of two stakes; each appeal has to beat 121 - 24
     assert chain.sent() == ["appeal"] * 5
@@ -182,3 +182,30 @@ def test_book__of_an_older_agent__gets_its_column_and_its_losses_are_long_ago(tm
         assert book.get(KEY) == Appeal(*KEY, OTHER_ROOT, None, LOST) and book.lost(Epoch(1)) == 0
     book.put(Appeal(*KEY, OTHER_ROOT, None, LOST, "", Epoch(9)))
     assert book.lost(Epoch(9)) == 1 and book.get((JobId(1), Shard(3))) is None
+
+
+@pytest.mark.parametrize(("ether", "sent"), [(1e-30, []), (0.0, ["appeal"]), (1.0, ["appeal"])])
+def test_tick__gas_against_the_expected_return__only_what_brings_more(
+    tmp_path: Path, ether: float, sent: list[str]
+) -> None:
+    """The dearer ether is in stake, the more an appeal must bring; without a price it is not compared."""
+    chain, (w, book) = Chain(), scene()
+    r = room(chain, tmp_path, Policy(ether_price=ether))
+    for again in tick(r, w, book):
+        r.computed((again.job, again.shard), OTHER_ROOT)
+    tick(r, w, book)
+    assert chain.sent() == sent
+    known = r.book.get(KEY)
+    assert known is not None and ("its gas" in known.why) == (not sent)
+
+
+def test_tick__gas_falls__the_appeal_leaves_in_a_later_epoch(tmp_path: Path) -> None:
+    chain, (w, book) = Chain(), scene()
+    r = room(chain, tmp_path, Policy(ether_price=1e-30))
+    for again in tick(r, w, book):
+        r.computed((again.job, again.shard), OTHER_ROOT)
+    tick(r, w, book)
+    assert chain.sent() == []
+    r.policy = Policy(ether_price=1.0)
+    tick(r, w, book, NOW + EB)
+    assert chain.sent() == ["appeal"]

@@ -111,6 +111,26 @@ def test_tick__verdict_in_anothers_case__only_in_public(tmp_path: Path) -> None:
     assert chain.sent() == ["reportWrong"]
 
 
+@pytest.mark.parametrize(("epoch", "sent"), [(121, []), (122, ["reportWrong"])])
+def test_tick__another_accuser_let_his_epochs_pass__a_watcher_reports_for_itself(
+    tmp_path: Path, epoch: int, sent: list[str]
+) -> None:
+    """The verdict settled in epoch 117."""
+    chain, (w, book) = Chain(), verdict(2)
+    assert next(iter(w.cases.values())).ended == 117
+    tick(reporter(chain, tmp_path, watch=True), w, book, epoch * EB + 1)
+    assert chain.sent() == sent
+    chain.stake = 0
+    tick(reporter(chain, tmp_path / "b", watch=True), w, book, epoch * EB + 1)
+    assert chain.sent() == sent, "not for nothing"
+
+
+def test_tick__another_accuser_let_his_epochs_pass__nobody_who_does_not_watch(tmp_path: Path) -> None:
+    chain = Chain()
+    tick(reporter(chain, tmp_path), *verdict(2), 1250)
+    assert chain.sent() == []
+
+
 def test_tick__own_case_but_not_worth_the_gas__only_in_public(tmp_path: Path) -> None:
     chain = Chain()
     chain.stake = 0
