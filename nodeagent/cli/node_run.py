@@ -31,7 +31,7 @@ def run(
     """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly.
 
     With --report (or report_faults in the configuration) it also proves other nodes' faults, for a tenth of what they
-    lose, wherever that is worth more than the gas: report_stake_price is what one stake token is worth to you, in ether.
+    lose, wherever that is worth more than the gas: report_stake_price is what a stake token is worth to you, in ether.
     Rewards are the operator's: the agent sends them to it once they are worth ten times their gas, and nodeagent
     withdraw does at any time. Answers that a verdict made wrong earn for the accuser first: they are reported in any
     case when this node's operator appealed, with --report once the accuser has let some epochs pass, and with

@@ -40,7 +40,7 @@ def appeal(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
     say(f"court     {plan.judges} judges; appeals are open until epoch {plan.until}")
     say(f"bond      {session.money(plan.bond)}: spent if the answer is confirmed, burned if no verdict comes")
     if plan.covered is not None:
-        short = "" if plan.covered >= plan.bond else f": after an overturn {session.money(plan.bond - plan.covered)} is lost"
+        short = "" if plan.covered >= plan.bond else ": an overturn brings back no more of the bond"
         say(f"covered   {session.money(plan.covered)} of pay that its members would forfeit now{short}")
     confirm_no(f"Pay {session.money(plan.bond)} and appeal?", yes)
     case, sent = appellant.appeal(history, plan, session.wallet)

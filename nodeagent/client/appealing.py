@@ -31,8 +31,8 @@ class Appeal:
     """What an appeal would be. Money in payment-token units.
 
     :param until: last counting epoch in which it may be made
-    :param covered: what the paid members would forfeit now, out of which a bond comes back after an overturn; None where
-        the committee can no longer be drawn. A case about another shard of theirs that ends first takes it.
+    :param covered: what the paid members would forfeit now, out of which a bond comes back after an overturn; None
+        where the committee can no longer be drawn. A case about another shard of theirs that ends first takes it.
     """
 
     shard: int

@@ -107,7 +107,7 @@ def _rung(side: Counter[int], u: Floats, committee: int) -> list[Floats]:
 
 
 def _ruled(captured: float, honest: float, attempts: int) -> float:
-    """Chance that a court ends captured, by the chances of one attempt; one without two thirds is followed by the next."""
+    """Chance that a court ends captured, by those of one attempt; one without two thirds is followed by the next."""
     again = max(0.0, 1 - captured - honest)
     return captured * math.fsum(again**i for i in range(attempts))
 
@@ -130,8 +130,8 @@ def captured(honest: Sequence[int], dishonest: Sequence[int], judges: int, attem
 
 
 def wrong_final_binomial(share: float, committee: int, quorum: int, judges: int, attempts: int) -> float:
-    """Chance that a wrong root becomes final in an endless pool, if an outvoted honest member appeals: nobody honest was
-    on the committee, or the court confirms it.
+    """Chance that a wrong root becomes final in an endless pool, if an outvoted honest member appeals: nobody honest
+    was on the committee, or the court confirms it.
 
     ``a^3 + 3a^2(1-a)K`` for 3 and 2, with ``K`` the chance that the court is captured. Without judges: that it settles.
     """

@@ -59,6 +59,7 @@ class Bench:
     doors: Doors
     deployment: Any
     operator: str
+    pool: PoolId = POOL
     keys: dict[NodeId, Any] = field(default_factory=dict)
     sealed: dict[tuple[NodeId, Epoch], tuple[tuple[Leaf, ...], bytes]] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
@@ -111,17 +112,17 @@ class Bench:
         """A pool with so many nodes of one seat each, all of one operator."""
         registry, token = self.doors.registry, self.doors.stake_token
         terms = (SEAT_STAKE, 1, 10**8, 4, True)
-        self.send(DEPLOYER, registry.call("createPool", POOL, terms))
+        self.send(DEPLOYER, registry.call("createPool", self.pool, terms))
         self.send(DEPLOYER, token.call("transfer", self.operator, nodes * SEAT_STAKE))
         self.send(self.operator, token.call("approve", registry.address, nodes * SEAT_STAKE))
         for i in range(nodes):
-            self.register(Account.from_key(keccak(b"judge %d" % i)))
+            self.register(Account.from_key(keccak(b"judge %d of %d" % (i, self.pool))))
 
     def register(self, key: Any) -> None:
         deadline = int(rpc(self.url, "eth_getBlockByNumber", "latest", False)["timestamp"], 16) + 10_000
         message = self.doors.registry.consent_message(31337, self.operator, key.address, deadline)
         signed = key.sign_message(encode_typed_data(full_message=message))
-        call = self.doors.registry.register(POOL, 1, key.address, deadline, signed.signature, "", bytes(32))
+        call = self.doors.registry.register(self.pool, 1, key.address, deadline, signed.signature, "", bytes(32))
         events = self.send(self.operator, call)
         self.keys[next(e.node for e in events if hasattr(e, "key"))] = key
 
@@ -129,7 +130,7 @@ class Bench:
         """The pool's list as its events tell it."""
         found = SeatList()
         for event in self.scan():
-            if getattr(event, "pool", None) != POOL:
+            if getattr(event, "pool", None) != self.pool:
                 continue
             if type(event).__name__ == "SeatTaken":
                 found.seat_taken(event.node, event.seat, event.since, event.held_since)

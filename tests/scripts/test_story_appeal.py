@@ -111,7 +111,7 @@ def appealed(bench: Bench, posted: ev.JobPosted, settled: SimpleNamespace) -> ev
 @pytest.fixture(scope="module")
 def judged(bench: Bench, appealed: ev.Appealed, trees: SimpleNamespace) -> SimpleNamespace:
     """Four judges compute the right root and one is absent; their case settles."""
-    (case,) = (e for e in bench.scan() if isinstance(e, ev.CasePosted))
+    (case,) = (e for e in bench.scan() if isinstance(e, ev.CasePosted) and e.case_job == appealed.case_job)
     start = epochs.attempt_start(case.terms, ONLY, 0)
     bench.to_epoch(start)
     seed = bench.seed(start)
@@ -165,7 +165,7 @@ def test_appeal__by_a_nodes_key__posts_the_case_with_the_operators_bond(
 ) -> None:
     court = bench.doors.court
     assert court is not None
-    (case,) = (e for e in bench.scan() if isinstance(e, ev.CasePosted))
+    (case,) = (e for e in bench.scan() if isinstance(e, ev.CasePosted) and e.case_job == appealed.case_job)
     assert case.terms == case_terms(posted.terms, ONLY, case.terms.post_epoch, 5)
     assert unpack_job_word(bench.doors.market.job_word(case.case_job)) == case.terms
     assert appealed.bond == payout.bond(posted.terms, ONLY, 5, 100) == PAY * 5 + PAY * 5 // 100
