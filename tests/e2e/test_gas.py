@@ -13,7 +13,6 @@ import pytest
 from bench import gas
 
 TOLERANCE = 1.02
-APPEALS_TOLERANCE = 1.06  # twelve draws each, others with every change of the bytecode: the mean moves by a few percent
 SIZE_ROOM = 256  # bytes under the limit of every contract
 
 BARS = {
@@ -45,7 +44,7 @@ def test_gas__of_every_step__has_not_grown(report: dict[str, Any]) -> None:
         (case, step): (was, measured[case][step])
         for case, steps in accepted.items()
         for step, was in steps.items()
-        if measured[case][step] > was * (APPEALS_TOLERANCE if case == "appeals" else TOLERANCE)
+        if measured[case][step] > was * TOLERANCE
     }
     assert grown == {}
 
