@@ -73,7 +73,7 @@ run_suite() {
     e2e)
       compiled
       if has tests/e2e 'test_*.py'; then
-        suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test tests/e2e
+        suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test --durations=12 tests/e2e
       else absent e2e; fi ;;
     tools)
       suite tools .venv/bin/python pytest_in .venv/bin/python tools -p no:ape_test tests/tools ;;

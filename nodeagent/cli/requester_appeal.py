@@ -1,4 +1,4 @@
-"""``quorate job appeal``, ``job resolve`` and ``job why``: what happened to a shard, and asking a bigger committee."""
+"""``quorate job appeal``, ``resolve``, ``report``, ``why``: what happened to a shard; asking a bigger committee."""
 
 from __future__ import annotations
 
@@ -71,7 +71,37 @@ def resolve(session: Session, number: int, shard: int, as_json: bool) -> None:
     if as_json:
         print_json({"job": number, "shard": shard, "tx": sent.tx, "case": done})
         return
-    say(f"{done} in {sent.tx}; then: quorate job why {number} {shard}")
+    say(f"{done} in {sent.tx}; then: quorate job why {number} {shard}, quorate job report {number} {shard}")
+
+
+@click.command("report")
+@JOB
+@SHARD
+@YES
+@JSON
+@click.pass_obj
+def report(session: Session, number: int, shard: int, yes: bool, as_json: bool) -> None:
+    """Prove every answer to a SHARD of JOB that its verdict calls wrong: whoever opened it loses stake.
+
+    A tenth of the slash is the accuser's for some epochs after the verdict, then yours: quorate account collect. Agents
+    of nodes that appealed do this by themselves, and those with nodeagent run --report once the accuser has not.
+    """
+    from nodeagent.client.reporting import plan_report
+
+    plan = plan_report(session.rpc, session.deployment, session.history(number), shard)
+    for one in plan.wrong:
+        say(f"wrong     node {one.node}, attempt {one.attempt}, slot {one.slot}: root 0x{one.root.hex()}")
+    earns = plan.earns(session.address)
+    if not earns:
+        say(f"reward    until epoch {plan.accuser_until} it is the accuser's, {plan.accuser}; it is epoch {plan.now}")
+        confirm_no("Report for nothing?", yes)
+    sent = [session.wallet.send(call) for call in (*plan.seeds, *(one.call for one in plan.wrong))]
+    if as_json:
+        nodes = [int(one.node) for one in plan.wrong]
+        print_json({"job": number, "shard": shard, "nodes": nodes, "rewarded": earns, "tx": [s.tx for s in sent]})
+        return
+    then = "quorate account collect" if earns else f"quorate job why {number} {shard}"
+    say(f"{len(plan.wrong)} reported; then: {then}")
 
 
 @click.command("why")

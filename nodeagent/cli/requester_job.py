@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nodeagent.cli.common import print_json, say
-from nodeagent.cli.requester_appeal import appeal, resolve, why
+from nodeagent.cli.requester_appeal import appeal, report, resolve, why
 from nodeagent.cli.requester_common import Session, confirm_no, table
 from nodeagent.cli.requester_post import post
 from nodeagent.errors import Transient
@@ -24,10 +24,10 @@ class TooEarly(Transient):
 
 @click.group()
 def job() -> None:
-    """Post, watch, fetch, appeal, cancel and close jobs."""
+    """Post, watch, fetch, appeal, report, cancel and close jobs."""
 
 
-for command in (post, appeal, resolve, why):
+for command in (post, appeal, resolve, report, why):
     job.add_command(command)
 
 

@@ -25,7 +25,7 @@ from nodeagent.chain.rpc import RpcLike
 from nodeagent.chain.scan import Cursor, Head, Scanner
 from nodeagent.client.cases import Answer, Case, Settlement, fold_cases
 from nodeagent.errors import JobFault
-from nodeagent.protocol.leaves import parse_leaves
+from nodeagent.protocol.leaves import Leaf, parse_leaves
 from nodeagent.protocol.types import JobTerms
 
 FOLLOWED = ("Revealed", "Settled", "Claimed", "AbsentReported", "JobCancelled", "JobClosed", "CasePosted")
@@ -168,6 +168,13 @@ def node_endpoints(rpc: RpcLike, deployment: Deployment) -> dict[int, str]:
     found = _logs(rpc, deployment.registry, deployment.start_block, ["NodeAnnounced"], [])
     latest = {e.node: e.endpoint for e in found if isinstance(e, NodeAnnounced)}
     return {int(node): endpoint for node, endpoint in latest.items() if endpoint}
+
+
+def opened_batch(rpc: RpcLike, deployment: Deployment, node: int, epoch: int) -> tuple[Leaf, ...]:
+    """The answers that a node opened for an epoch; none before it does."""
+    indexed = [f"0x{node:064x}", f"0x{epoch:064x}"]
+    found = _logs(rpc, deployment.ledger, deployment.start_block, ["Revealed"], indexed)
+    return tuple(parse_leaves(found[-1].leaves)) if found and isinstance(found[-1], Revealed) else ()
 
 
 def _logs(rpc: RpcLike, address: str, start: int, events: Sequence[str], indexed: Sequence[str | None]) -> list[Event]:

@@ -1,4 +1,4 @@
-"""A requester who runs no node appeals: ``quorate job appeal``, ``why``, ``resolve`` and ``account collect``.
+"""A requester who runs no node appeals: ``quorate job appeal``, ``why``, ``resolve``, ``report``, ``account collect``.
 
 Two of three members of a committee sell a wrong answer, and nobody else appeals. The requester does, with its own
 account and the commands it has; judges overturn the answer. Each step is a fixture on the one before.
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bench_of_judges import MANIFEST, Bench
+from bench_of_judges import MANIFEST, SEAT_STAKE, Bench
 from eth_account import Account
 from support import DEPLOYER, Run, rpc
 
@@ -115,6 +115,7 @@ def posted(bench: Bench, requester: Requester) -> ev.JobPosted:
 @pytest.fixture(scope="module")
 def appealed(requester: Requester, posted: ev.JobPosted) -> SimpleNamespace:
     asked = requester.refused("job", "appeal", str(posted.job), "0")  # nobody is there to say yes
+    assert "was not appealed" in requester.refused("job", "report", str(posted.job), "0")
     told = json.loads(requester.said("job", "appeal", str(posted.job), "0", "--yes", "--json"))
     return SimpleNamespace(asked=asked, told=told)
 
@@ -135,7 +136,15 @@ def judged(bench: Bench, appealed: SimpleNamespace) -> ev.CasePosted:
 
 @pytest.fixture(scope="module")
 def resolved(requester: Requester, posted: ev.JobPosted, judged: ev.CasePosted) -> dict[str, Any]:
+    early = requester.refused("job", "report", str(posted.job), "0")
+    assert "no verdict" in early and f"quorate job resolve {posted.job} 0" in early
     found: dict[str, Any] = json.loads(requester.said("job", "resolve", str(posted.job), "0", "--json"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def reported(requester: Requester, posted: ev.JobPosted, resolved: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(requester.said("job", "report", str(posted.job), "0", "--json"))
     return found
 
 
@@ -179,8 +188,18 @@ def test_job_resolve__too_early_to_close__says_from_when(
     assert "from epoch" in requester.refused("job", "resolve", str(posted.job), "0")
 
 
+def test_job_report__by_the_accuser__costs_both_liars_half_their_stake_and_pays_a_tenth_of_that(
+    bench: Bench, requester: Requester, posted: ev.JobPosted, reported: dict[str, Any]
+) -> None:
+    marks = {e.node for e in bench.scan() if isinstance(e, ev.WrongReported) and e.job == posted.job}
+    assert set(reported["nodes"]) == marks and len(reported["nodes"]) == 2 and reported["rewarded"]
+    assert [bench.doors.registry.node_view(node)["stake"] for node in marks] == [SEAT_STAKE // 2] * 2
+    assert bench.doors.registry.reward_of(requester.address) == 2 * SEAT_STAKE // 20
+    assert "holds no opening that is wrong" in requester.refused("job", "report", str(posted.job), "0")
+
+
 def test_job_resolve__deadlines_over__brings_back_what_judges_did_not_earn(
-    bench: Bench, requester: Requester, posted: ev.JobPosted, judged: ev.CasePosted, resolved: dict[str, Any]
+    bench: Bench, requester: Requester, posted: ev.JobPosted, judged: ev.CasePosted, reported: dict[str, Any]
 ) -> None:
     deployment = bench.deployment
     bench.to_epoch(epochs.closable_from(judged.terms, deployment.settle_grace, deployment.report_epochs))
@@ -190,4 +209,5 @@ def test_job_resolve__deadlines_over__brings_back_what_judges_did_not_earn(
     collected = json.loads(requester.said("account", "collect", "--json"))
     unearned = BOND - 4 * PAY - 4 * PAY // 100
     assert collected["collected"] == 2 * PAY + unearned <= BOND, "forfeited pay and the absent judge's part"
+    assert collected["rewards"] == 2 * SEAT_STAKE // 20
     assert bench.doors.payment_token.balance_of(requester.address) == collected["collected"]
