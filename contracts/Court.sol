@@ -217,7 +217,7 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
         registry.slash(node, WRONG_BPS, late ? msg.sender : c.accuser, 0);
         uint256 forfeited = market_.forfeit(node);
         emit WrongReported(job, shard, node, attempt, msg.sender, forfeited);
-        // An accuser who was wrong himself gets nothing out of somebody else's fault.
+        // An accuser who was wrong himself gets no pay out of somebody else's fault.
         if (c.verdict == c.settledRoot) market_.assign(BURNED, forfeited);
         else _pour(market_, c, job, forfeited);
     }

@@ -121,7 +121,7 @@ interface INodeRegistry is IClock {
 
     /// @notice Registers the caller's new node with `seats` seats, drawn from the epoch after the counting one.
     /// @param key hot key; it may do a node's daily work and nothing with stake
-    /// @param deadline unix time after which the key's consent is void
+    /// @param deadline unix time after which the key's consent is void; until then it stands, also after a replacement
     /// @param consent the key's EIP-712 signature over `KeyConsent(address operator,address key,uint256 deadline)`
     /// @param endpoint base URL of the node's content gateway, or empty
     /// @param metadata sha256 of a JSON document about the node, or zero
@@ -177,7 +177,7 @@ interface INodeRegistry is IClock {
 
     /// @notice Takes a share of the node's whole stake, unbonding included, rounded up: a tenth is the reporter's, the
     /// rest is burned. A node that falls under its requirement is paused.
-    /// @param reporter who has proven the fault; where that is a node's key, the tenth is its operator's
+    /// @param reporter whose the tenth is, as `payeeOf` says: who has proven the fault, or an accuser in his turn
     /// @param absentIn epoch in which the node did not serve, 0 for another fault: it is paused too, unless it has come back
     /// from a pause since
     function slash(NodeId node, uint16 bps, address reporter, uint32 absentIn) external returns (uint96 amount);
@@ -198,8 +198,9 @@ interface INodeRegistry is IClock {
     function poolView(PoolId pool) external view returns (PoolView memory);
     function nodeView(NodeId node) external view returns (NodeView memory);
     function operatorOf(NodeId node) external view returns (address);
-    /// @notice Whose money an account moves: a node's key pays and earns for its operator, as it must never hold what can
-    /// be stolen with it; anybody else for himself.
+    /// @notice For whom an account appeals and reports: a node's key pays bonds and earns rewards for its operator, as it
+    /// must never hold what can be stolen with it; anybody else acts for himself, an operator too unless it has consented
+    /// to be another operator's key.
     function payeeOf(address caller) external view returns (address);
     function seatAt(PoolId pool, uint32 index)
         external
