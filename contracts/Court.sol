@@ -211,15 +211,17 @@ contract Court is ICourt, Clock, ReentrancyGuardTransient {
             ledger, node, commitEpoch, Trees.batchLeaf(_key(job, shard), resultRoot), opening, type(uint8).max
         );
         ledger.markWrong(node, commitEpoch);
-        // The accuser, who paid for the proof, has some epochs to report first. Then it is anybody's: else whoever appeals
-        // his own lie would keep everybody from proving it.
-        bool late = _epoch() > uint256(c.ended) + market_.REPORT_EPOCHS();
-        registry.slash(node, WRONG_BPS, late ? msg.sender : c.accuser, 0);
+        bool overturned = c.verdict != c.settledRoot;
+        // Who brought the truth out has some epochs to report first. Then it is anybody's: else whoever appeals his own lie
+        // would keep everybody from proving it. After a verdict that changed nothing nobody else earns: it may be a
+        // captured court's.
+        bool anybodys = overturned && _epoch() > uint256(c.ended) + market_.REPORT_EPOCHS();
+        registry.slash(node, WRONG_BPS, anybodys ? msg.sender : c.accuser, 0);
         uint256 forfeited = market_.forfeit(node);
         emit WrongReported(job, shard, node, attempt, msg.sender, forfeited);
         // An accuser who was wrong himself gets no pay out of somebody else's fault.
-        if (c.verdict == c.settledRoot) market_.assign(BURNED, forfeited);
-        else _pour(market_, c, job, forfeited);
+        if (overturned) _pour(market_, c, job, forfeited);
+        else market_.assign(BURNED, forfeited);
     }
 
     // --- views ----------------------------------------------------------------------------------------------------

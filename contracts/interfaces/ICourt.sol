@@ -94,8 +94,8 @@ interface ICourt {
     function closeCase(JobId job, uint32 shard) external returns (uint256 refund);
 
     /// @notice Proves that a drawn node opened another answer than the verdict, in any attempt of the shard. The tenth of
-    /// the slash that is not burned is the accuser's up to `REPORT_EPOCHS` after the verdict settled, later the caller's.
-    /// A lane is punished once, by whichever verdict is shown first.
+    /// the slash that is not burned is the accuser's; after an overturn, once `REPORT_EPOCHS` have passed since the verdict
+    /// settled, the caller's. A lane is punished once, by whichever verdict is shown first.
     /// @param resultRoot the answer in its batch
     /// @param opening as in `settle`, its one lane (0) being this slot's and its one entry (0) this shard
     function reportWrong(JobId job, uint32 shard, uint8 attempt, uint8 slot, bytes32 resultRoot, bytes calldata opening)

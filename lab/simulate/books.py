@@ -179,14 +179,15 @@ class Books(Purses):
     def report_wrong(self, case: Case, node: int, commit: int, reporter: Hashable, epoch: int) -> int:
         """Punishes in ``epoch`` an opening that is not the verdict, for whom the tenth is then. Returns the penalty, 0
         when that lane paid before."""
+        overturned = case.verdict != case.root
         late = epoch > wrong_first_until(Epoch(case.ended), self.rules.report_epochs)
-        amount = self.punish(node, commit, WRONG, reporter if late else case.accuser)
+        amount = self.punish(node, commit, WRONG, reporter if overturned and late else case.accuser)
         if amount:
             forfeited = self.forfeit(node)
-            if case.verdict == case.root:
-                self.burned += forfeited
-            else:
+            if overturned:
                 self._pour(case, forfeited)
+            else:
+                self.burned += forfeited
         return amount
 
     def _pour(self, case: Case, amount: int) -> None:

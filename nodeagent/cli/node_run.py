@@ -34,8 +34,8 @@ def run(
     lose, wherever that is worth more than the gas: report_stake_price is what a stake token is worth to you, in ether.
     Rewards are the operator's: the agent sends them to it once they are worth ten times their gas, and nodeagent
     withdraw does at any time. Answers that a verdict made wrong earn for the accuser first: they are reported in any
-    case when this node's operator appealed, with --report once the accuser has let some epochs pass, and with
-    report_public at once, for nothing.
+    case when this node's operator appealed, with --report once an accuser who was right has let some epochs pass, and
+    with report_public at once, for nothing.
 
     Outvoted in a job that can be appealed, the agent computes the shard again and appeals if its answer stands, as far
     as its operator allows: see nodeagent appeals --help.

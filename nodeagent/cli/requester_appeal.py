@@ -83,8 +83,8 @@ def resolve(session: Session, number: int, shard: int, as_json: bool) -> None:
 def report(session: Session, number: int, shard: int, yes: bool, as_json: bool) -> None:
     """Prove every answer to a SHARD of JOB that its verdict calls wrong: whoever opened it loses stake.
 
-    A tenth of the slash is the accuser's for some epochs after the verdict, then yours: quorate account collect. Agents
-    of nodes that appealed do this by themselves, and those with nodeagent run --report once the accuser has not.
+    A tenth of the slash is the accuser's; after an overturn, once he has let some epochs pass, it is yours: quorate
+    account collect. Agents of nodes that appealed do this by themselves, and so do those with nodeagent run --report.
     """
     from nodeagent.client.reporting import plan_report
 
@@ -93,7 +93,8 @@ def report(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
         say(f"wrong     node {one.node}, attempt {one.attempt}, slot {one.slot}: root 0x{one.root.hex()}")
     earns = plan.earns(session.address)
     if not earns:
-        say(f"reward    until epoch {plan.accuser_until} it is the accuser's, {plan.accuser}; it is epoch {plan.now}")
+        until = "always" if plan.accuser_until is None else f"until epoch {plan.accuser_until}"
+        say(f"reward    {until} the accuser's, {plan.accuser}; it is epoch {plan.now}")
         confirm_no("Report for nothing?", yes)
     sent = [session.wallet.send(call) for call in (*plan.seeds, *(one.call for one in plan.wrong))]
     if as_json:

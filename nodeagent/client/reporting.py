@@ -39,18 +39,20 @@ class Report:
 
     :param seeds: calls to send first: the Court draws these attempts again
     :param accuser: who appealed
-    :param accuser_until: last epoch in which the tenth of each slash is the accuser's; then it is the sender's
+    :param accuser_until: last epoch in which the tenth of each slash is the accuser's, None where it stays his; then it
+        is the sender's
     """
 
     wrong: tuple[Wrong, ...]
     seeds: tuple[Call, ...]
     accuser: str
-    accuser_until: Epoch
+    accuser_until: Epoch | None
     now: Epoch
 
     def earns(self, address: str) -> bool:
         """Whether a report that this account sends now pays it."""
-        return self.now > self.accuser_until or address.lower() == self.accuser.lower()
+        anybodys = self.accuser_until is not None and self.now > self.accuser_until
+        return anybodys or address.lower() == self.accuser.lower()
 
 
 def plan_report(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Report:
@@ -77,7 +79,8 @@ def plan_report(rpc: Rpc, deployment: Deployment, history: History, shard: int) 
         raise NothingToReport(f"shard {shard} of job {job} {why}", hint=f"quorate job why {job} {shard}")
     unknown = [start for start in sorted(starts) if doors.ledger.seed_of(start) is None]
     headers = [header_rlp(rpc.block(seed_block(start, deployment.epoch_blocks))) for start in unknown]
-    until = wrong_first_until(Epoch(case.settlement.epoch), deployment.report_epochs)
+    turn = wrong_first_until(Epoch(case.settlement.epoch), deployment.report_epochs)
+    until = turn if case.overturned else None
     now = epoch_of(history.head.block + 1, deployment.epoch_blocks)
     return Report(tuple(wrong), tuple(map(doors.ledger.record_seed, headers)), case.accuser, until, now)
 

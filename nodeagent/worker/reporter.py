@@ -47,8 +47,8 @@ class Reporter:
         for case in list(world.cases.values()):
             if court is None or case.verdict is None:
                 continue
-            earns = case.by(world.operator) or (self.watch and now > wrong_first_until(case.ended, first))
-            if not (earns or self.public):
+            anybodys = case.overturned and now > wrong_first_until(case.ended, first)
+            if not (case.by(world.operator) or (self.watch and anybodys) or self.public):
                 continue
             for fault in reporting.wrong(world, book, case):
                 if fault.start not in world.seeds_on_chain:  # the Court draws the committee again

@@ -12,7 +12,7 @@ import {SettleCalls} from "./support/SettleCalls.sol";
 // reportWrong
 // ├── an opening of the shard that is not the verdict
 // │   ├── costs wrongBps of the stake: a tenth to the accuser, whoever reports; the rest is burned; and all immature pay
-// │   ├── from REPORT_EPOCHS after the verdict settled the tenth is the reporter's; the pay still goes to the accuser first
+// │   ├── overturned, and REPORT_EPOCHS since the verdict are over: the tenth is the reporter's, the pay still the accuser's
 // │   ├── overturned: that pay goes to the accuser, the requester, nobody; upheld: it is burned
 // │   ├── of any attempt, also one that did not settle; paid or not; opened late; while its stake is leaving
 // │   └── as long as the draw is known: the last epoch in which it can be reported, the first in which it cannot
@@ -178,14 +178,14 @@ contract ReportWrongTest is CourtScenes {
         assertEq(_stake(_seat(0)) + _stake(_seat(1)), 2_000 ether - 2 * PENALTY, "both halves");
     }
 
-    /// @dev A false accuser's tenth of whoever agreed with him is anybody's as well, in the end.
-    function test_reportWrong__upheldAndLate__theReporters() public {
+    /// @dev Who was outvoted and then judged wrong by a captured court is nobody's prey.
+    function test_reportWrong__upheldAndLate__staysTheAccusers() public {
         _truthSettled();
         _ruled(TRUTH);
         _rollTo(uint256(court.caseOf(job, SHARD).ended) + market.REPORT_EPOCHS() + 1);
         _report(0, 2, LIE);
-        assertEq(registry.rewardOf(stranger), PENALTY / 10, "a tenth");
-        assertEq(registry.rewardOf(accuser), 0, "nothing");
+        assertEq(registry.rewardOf(stranger), 0, "nothing for others");
+        assertEq(registry.rewardOf(accuser), PENALTY / 10, "a tenth");
     }
 
     // --- any attempt, any time ------------------------------------------------------------------------------------

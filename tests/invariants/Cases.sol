@@ -225,7 +225,7 @@ abstract contract Cases is Works {
         court.reportWrong(_job(p.job), p.shard, uint8(attempt), uint8(slot), root, opening);
         wrongMarked[_laneAt(node, _commitAt(p, attempt))] = true;
         uint256 before = estates[node].slashed;
-        bool late = _now() > uint256(p.ended) + REPORT;
+        bool late = p.verdict != p.root && _now() > uint256(p.ended) + REPORT;
         _ghostSlash(node, 5_000, late ? stranger : p.accuser);
         if (late) _did("reportWrong after the accuser's turn");
         if (_isHonest(node)) {

@@ -238,6 +238,14 @@ def test_report_wrong__the_accuser_let_his_epochs_pass__the_tenth_is_the_reporte
     assert books.rewards == {whose: 50_000}
 
 
+def test_report_wrong__after_upholding__the_tenth_stays_the_accusers() -> None:
+    books = opened()
+    case, _ = case_of(books)
+    books.resolve(case, "wrong", 106)
+    books.report_wrong(case, 3, 101, "reporter", 120)
+    assert books.rewards == {"accuser": 50_000}
+
+
 def test_report_wrong__after_upholding__burns_the_immature_pay() -> None:
     books = opened()
     case, _ = case_of(books)

@@ -55,11 +55,12 @@ def faults() -> tuple[World, DrawBook]:
     return w, DrawBook(w, seeds(*range(9, 30)))
 
 
-def verdict(by: int) -> tuple[World, DrawBook]:
-    """Node 2 opened what was overturned, in an attempt whose seed the chain knows."""
-    w = world([*pool_of(3), posted(1, appeal_epochs=6), revealed(2, C, {(1, 2): ROOT})])
+def verdict(by: int, overturned: bool = True) -> tuple[World, DrawBook]:
+    """Node 2 opened what the verdict calls wrong, in an attempt whose seed the chain knows."""
+    opened, stands = (ROOT, OTHER_ROOT) if overturned else (OTHER_ROOT, ROOT)
+    w = world([*pool_of(3), posted(1, appeal_epochs=6), revealed(2, C, {(1, 2): opened})])
     w.apply([settled(1125, SettledLeaf(JobId(1), Shard(2), 0, 7, ROOT)), ev.SeedRecorded(at(1120), Epoch(C), ROOT)])
-    w.apply([*appealed(w, 1140, by=by), judged(1175, OTHER_ROOT), resolved(1180, OTHER_ROOT, True)])
+    w.apply([*appealed(w, 1140, by=by), judged(1175, stands), resolved(1180, stands, overturned)])
     return w, DrawBook(w, seeds(*range(9, 30)))
 
 
@@ -123,6 +124,14 @@ def test_tick__another_accuser_let_his_epochs_pass__a_watcher_reports_for_itself
     chain.stake = 0
     tick(reporter(chain, tmp_path / "b", watch=True), w, book, epoch * EB + 1)
     assert chain.sent() == sent, "not for nothing"
+
+
+@pytest.mark.parametrize(("by", "sent"), [(2, []), (ME, ["reportWrong"])])
+def test_tick__verdict_that_changed_nothing__only_its_accuser_reports(tmp_path: Path, by: int, sent: list[str]) -> None:
+    """It may be a captured court's: nobody hunts who was outvoted."""
+    chain = Chain()
+    tick(reporter(chain, tmp_path, watch=True), *verdict(by, overturned=False), 1250)
+    assert chain.sent() == sent
 
 
 def test_tick__another_accuser_let_his_epochs_pass__nobody_who_does_not_watch(tmp_path: Path) -> None:
