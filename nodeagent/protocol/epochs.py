@@ -157,8 +157,9 @@ def claims_open(
 
 
 def wrong_first_until(ended: Epoch, report_epochs: int) -> Epoch:
-    """Last epoch in which a report of a wrong answer after an overturn earns for the accuser, whoever sends it; later it
-    earns for the sender. After an upheld case it always earns for the accuser. ``ended``: when the verdict settled."""
+    """Last epoch in which a report of a wrong answer after an overturn earns for the accuser, whoever sends it; later
+    it earns for the sender. After an upheld case it always earns for the accuser. ``ended``: when the verdict settled.
+    """
     return Epoch(ended + report_epochs)
 
 
