@@ -40,10 +40,10 @@ SETUP_BLOCK_S = 1.0
 READY_S = 120.0
 OPERATOR_COINS, OPERATOR_STAKE = 100_000, 10_000  # whole tokens each operator has besides its seats
 LEFT_BY_A_RUN = ("agent.db", "agent.db-wal", "agent.db-shm", "pending", "content", "scratch", "live.json", "agent.log")
-LAB_CONFIG = {"appeal_max_lost": 1_000, "report_stake_price": 1.0, "withdraw_above": 10**15}
-"""Appeals go on whatever becomes of one, and gas weighs little beside stake, so that rates stay what they were; pay
-stays where it can be counted."""
-WATCHER = {"report_faults": True}
+LAB_CONFIG = {"appeal_max_lost": 1_000, "appeal_max_cost": 10**15, "withdraw_above": 10**15}
+"""Every wrong answer is appealed by whoever was outvoted, whatever became of others and whatever it brings: expected
+rates are of that. Pay stays where it can be counted."""
+WATCHER = {"report_faults": True, "report_stake_price": 1.0}
 
 
 class LabNet(Devnet):

@@ -42,6 +42,9 @@ class NodeConfig(BaseModel):
     report_public: bool = False  # report wrong answers at once, while the reward is the accuser's, whatever the gas
     appeal: Literal["auto", "off"] = "auto"  # as far as the operator's allowance to the Court reaches
     appeal_max_bond: Annotated[int, Field(ge=0)] = 0  # of one appeal; 0: only the allowance limits it
+    appeal_max_cost: Annotated[
+        int, Field(ge=0, description="what an appeal may cost on average, for a right result")
+    ] = 0
     appeal_confidence: Annotated[float, Field(gt=0, le=1, description="chance that an answer which stands wins")] = 0.95
     appeal_stake_price: Annotated[float, Field(ge=0, description="payment tokens that one stake token is worth")] = 1.0
     appeal_max_lost: Annotated[int, Field(ge=0, description="most own appeals open or lost in a RING of epochs")] = 1

@@ -25,10 +25,12 @@ def appeals(ctx: click.Context, own_home: Path | None, as_json: bool) -> None:
       nodeagent appeals allow 50          let bonds of up to 50 in all be taken
       nodeagent appeals allow 0           appeal no more
       nodeagent init --set appeal=off     the same by configuration; further settings: appeal_max_bond,
-                                          appeal_confidence, appeal_stake_price, appeal_max_lost
+                                          appeal_confidence, appeal_stake_price, appeal_max_lost,
+                                          appeal_max_cost
 
     It must bring more than its gas on average: appeal_stake_price (in payment tokens) and report_stake_price (in ether)
-    say together what gas is worth.
+    say together what gas is worth. Of several wrong shards in one batch only the first has the wrong members' money to
+    pay for its judges; with appeal_max_cost you pay for others up to that much each.
 
     What a won appeal brings is owed to the operator; the agent collects it, and so does nodeagent withdraw.
     """

@@ -123,13 +123,15 @@ def spoken_for(world: World, book: DrawBook) -> Spoken:
 class Policy:
     """What the operator allows. ``confidence`` is the chance that an answer which stands will be the verdict.
 
-    ``max_bond`` in payment-token units, 0 for no limit but the allowance; ``max_lost``: most own appeals that are open
-    or were lost of late, before no more are made; ``stake_price``: whole payment tokens that one whole stake token is
-    worth; ``ether_price``: ether that it is worth, so that gas and money can be compared.
+    In payment-token units: ``max_bond``, 0 for no limit but the allowance; ``max_cost``, what an appeal may cost on
+    average: above 0, wrong answers are appealed that no money of the wrong members pays for any more. ``max_lost``:
+    most own appeals that are open or were lost of late, before no more are made. ``stake_price``: whole payment tokens
+    that one whole stake token is worth; ``ether_price``: ether that it is worth, so that gas and money can be compared.
     """
 
     auto: bool = True
     max_bond: int = 0
+    max_cost: int = 0
     confidence: float = 0.95
     max_lost: int = 1
     stake_price: float = 1.0
@@ -200,7 +202,7 @@ def decide_appeal(facts: AppealFacts, policy: Policy) -> Decision:
     if policy.max_bond and facts.bond > policy.max_bond:
         return Decision(Step.WAIT, f"the bond of {facts.bond} is over appeal_max_bond, {policy.max_bond}")
     brings = expected_return(facts, policy.confidence)
-    if brings <= 0:
+    if brings + policy.max_cost <= 0:
         return Decision(Step.WAIT, f"not worth a bond of {facts.bond}: on average an appeal brings {brings:.0f}")
     if facts.allowance < facts.bond:
         return Decision(Step.WAIT, f"the operator lets the Court take {facts.allowance}, the bond is {facts.bond}")

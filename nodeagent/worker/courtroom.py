@@ -103,8 +103,8 @@ class Courtroom:
             end = (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead
             return Recheck(outvoted.job, outvoted.shard, end - 1)
         if decision.step is Step.APPEAL:
-            brings = appeals.expected_return(facts, self.policy.confidence)
-            if self._appeal(outvoted, known, self._in_wei(brings)):
+            worth = appeals.expected_return(facts, self.policy.confidence) + self.policy.max_cost
+            if self._appeal(outvoted, known, self._in_wei(worth)):
                 spoken.send(outvoted, facts.bond)
         return None
 

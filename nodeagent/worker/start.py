@@ -104,6 +104,7 @@ def appeal_policy(config: NodeConfig) -> Policy:
     return Policy(
         auto=config.appeal == "auto",
         max_bond=config.appeal_max_bond,
+        max_cost=config.appeal_max_cost,
         confidence=config.appeal_confidence,
         max_lost=config.appeal_max_lost,
         stake_price=config.appeal_stake_price,

@@ -167,6 +167,13 @@ def test_decide_appeal__limits_met_exactly__goes_on() -> None:
     assert step(replace(GOOD, lost=1, at_risk=1), Policy(max_lost=3)) is Step.APPEAL
 
 
+def test_decide_appeal__a_right_result_at_a_cost__up_to_the_operators_limit() -> None:
+    poor = replace(GOOD, reward=0, immature=0)
+    cost = -expected_return(poor, 0.95)
+    assert step(poor, Policy(max_cost=int(cost))) is Step.WAIT
+    assert step(poor, Policy(max_cost=int(cost) + 1)) is Step.APPEAL
+
+
 def test_decide_appeal__any_facts__appeals_only_with_everything_in_order() -> None:
     axes = product(
         (None, OTHER_ROOT, ROOT), (False, True), (0, 1), (0, 121), (0, 121), (0, 100), (True, False), (0, 1, 121)

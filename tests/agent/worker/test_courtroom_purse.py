@@ -184,6 +184,12 @@ def test_book__of_an_older_agent__gets_its_column_and_its_losses_are_long_ago(tm
     assert book.lost(Epoch(9)) == 1 and book.get((JobId(1), Shard(3))) is None
 
 
+def test_tick__ten_shards_of_one_lane_and_an_operator_who_pays__all_are_appealed(tmp_path: Path) -> None:
+    chain, (w, book) = Chain(), many(10, pace=10)
+    appeal_all(room(chain, tmp_path, replace(FREE, max_cost=10**12, confidence=1.0)), w, book)
+    assert chain.sent() == ["appeal"] * 10
+
+
 @pytest.mark.parametrize(("ether", "sent"), [(1e-30, []), (0.0, ["appeal"]), (1.0, ["appeal"])])
 def test_tick__gas_against_the_expected_return__only_what_brings_more(
     tmp_path: Path, ether: float, sent: list[str]
