@@ -28,7 +28,7 @@ LEAST_DRAWS = {1: 16, 64: 256, 256: 512}
 
 
 def _mean(rows: list[Sent]) -> dict[str, int]:
-    """A step as one transaction of the average member; the totals use the exact sums."""
+    """A step as one transaction of the average member."""
     return {
         "gas": round(sum(r.gas for r in rows) / len(rows)),
         "new_slots": max(r.new_slots for r in rows),
@@ -40,7 +40,7 @@ def measure(network: Network, jobs: int, shards: int, committee: int) -> dict[st
     """One case: the same jobs with separate transactions and with ``turn``, each several times.
 
     A step's gas is the mean over members and rounds: which seats a draw touches first moves ``settle`` by a few
-    thousand. The totals are sums over the members, likewise the mean of the rounds.
+    thousand. The totals are what the members send, and the mean settlement of all rounds.
     """
     rounds = LEAST_DRAWS[jobs * shards] // (jobs * shards)
     apart = [network.round(jobs, shards, committee, turn=False) for _ in range(rounds)]
@@ -48,10 +48,11 @@ def measure(network: Network, jobs: int, shards: int, committee: int) -> dict[st
     names = ("post", "record_seed", "commit", "reveal", "settle")
     steps = {name: _mean([row for r in apart for row in r[name]]) for name in names}
     steps["turn"] = _mean([row for r in joined for row in r["turn"]])
-    separate = sum(row.gas for r in apart for name in ("commit", "reveal", "settle") for row in r[name])
-    together = sum(row.gas for r in joined for name in ("turn", "settle") for row in r[name])
     settles = [row for r in (*apart, *joined) for row in r["settle"]]
     steps["settle"] = _mean(settles)
+    settle = sum(row.gas for row in settles) / (2 * rounds)
+    separate = settle + sum(row.gas for r in apart for name in ("commit", "reveal") for row in r[name]) / rounds
+    together = settle + sum(row.gas for r in joined for row in r["turn"]) / rounds
     count = jobs * shards
     return {
         "shards": count,
@@ -63,9 +64,9 @@ def measure(network: Network, jobs: int, shards: int, committee: int) -> dict[st
         "members": len(joined[0]["turn"]),
         "steps": steps,
         "settle_max": max(row.gas for row in settles),
-        "total_separate": round(separate / rounds),
-        "total_turn": round(together / rounds),
-        "per_shard": round(together / rounds / count),
+        "total_separate": round(separate),
+        "total_turn": round(together),
+        "per_shard": round(together / count),
         "new_slots": max(row.new_slots for row in settles),
     }
 
