@@ -17,7 +17,7 @@ from lab.simulate.draws import Ints, Nodes
 from lab.simulate.purses import WRONG, Purses, Rules
 from nodeagent.errors import Fatal
 from nodeagent.protocol import payout
-from nodeagent.protocol.epochs import wrong_first_until
+from nodeagent.protocol.epochs import accuser_until
 from nodeagent.protocol.jobword import case_terms
 from nodeagent.protocol.types import Epoch, JobTerms, Shard
 
@@ -180,8 +180,8 @@ class Books(Purses):
         """Punishes in ``epoch`` an opening that is not the verdict, for whom the tenth is then. Returns the penalty, 0
         when that lane paid before."""
         overturned = case.verdict != case.root
-        late = epoch > wrong_first_until(Epoch(case.ended), self.rules.report_epochs)
-        amount = self.punish(node, commit, WRONG, reporter if overturned and late else case.accuser)
+        late = epoch > accuser_until(overturned, Epoch(case.ended), self.rules.report_epochs)
+        amount = self.punish(node, commit, WRONG, reporter if late else case.accuser)
         if amount:
             forfeited = self.forfeit(node)
             if overturned:

@@ -87,13 +87,14 @@ def report(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
     account collect. Agents of nodes that appealed do this by themselves, and so do those with nodeagent run --report.
     """
     from nodeagent.client.reporting import plan_report
+    from nodeagent.protocol.constants import OPEN_ENDED
 
     plan = plan_report(session.rpc, session.deployment, session.history(number), shard)
     for one in plan.wrong:
         say(f"wrong     node {one.node}, attempt {one.attempt}, slot {one.slot}: root 0x{one.root.hex()}")
     earns = plan.earns(session.address)
     if not earns:
-        until = "always" if plan.accuser_until is None else f"until epoch {plan.accuser_until}"
+        until = "always" if plan.accuser_until == OPEN_ENDED else f"until epoch {plan.accuser_until}"
         say(f"reward    {until} the accuser's, {plan.accuser}; it is epoch {plan.now}")
         confirm_no("Report for nothing?", yes)
     sent = [session.wallet.send(call) for call in (*plan.seeds, *(one.call for one in plan.wrong))]

@@ -11,7 +11,7 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.client.history import History, opened_batch
 from nodeagent.client.why import Attempt, Member, gather
 from nodeagent.errors import JobFault
-from nodeagent.protocol.epochs import epoch_of, seed_block, wrong_first_until
+from nodeagent.protocol.epochs import accuser_until, epoch_of, seed_block
 from nodeagent.protocol.lanes import WRONG_PUNISHED
 from nodeagent.protocol.leaves import Leaf
 from nodeagent.protocol.settlement import build_claim_opening
@@ -39,20 +39,18 @@ class Report:
 
     :param seeds: calls to send first: the Court draws these attempts again
     :param accuser: who appealed
-    :param accuser_until: last epoch in which the tenth of each slash is the accuser's, None where it stays his; then it
-        is the sender's
+    :param accuser_until: last epoch in which the tenth of each slash is the accuser's; then it is the sender's
     """
 
     wrong: tuple[Wrong, ...]
     seeds: tuple[Call, ...]
     accuser: str
-    accuser_until: Epoch | None
+    accuser_until: Epoch
     now: Epoch
 
     def earns(self, address: str) -> bool:
         """Whether a report that this account sends now pays it."""
-        anybodys = self.accuser_until is not None and self.now > self.accuser_until
-        return anybodys or address.lower() == self.accuser.lower()
+        return self.now > self.accuser_until or address.lower() == self.accuser.lower()
 
 
 def plan_report(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Report:
@@ -79,8 +77,7 @@ def plan_report(rpc: Rpc, deployment: Deployment, history: History, shard: int) 
         raise NothingToReport(f"shard {shard} of job {job} {why}", hint=f"quorate job why {job} {shard}")
     unknown = [start for start in sorted(starts) if doors.ledger.seed_of(start) is None]
     headers = [header_rlp(rpc.block(seed_block(start, deployment.epoch_blocks))) for start in unknown]
-    turn = wrong_first_until(Epoch(case.settlement.epoch), deployment.report_epochs)
-    until = turn if case.overturned else None
+    until = accuser_until(case.overturned, Epoch(case.settlement.epoch), deployment.report_epochs)
     now = epoch_of(history.head.block + 1, deployment.epoch_blocks)
     return Report(tuple(wrong), tuple(map(doors.ledger.record_seed, headers)), case.accuser, until, now)
 

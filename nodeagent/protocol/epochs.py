@@ -7,6 +7,7 @@ the clock.
 
 from __future__ import annotations
 
+from .constants import OPEN_ENDED
 from .types import AnswerClass, Epoch, JobTerms, Shard, ShardStatus
 
 # --- blocks -------------------------------------------------------------------------------------------------
@@ -156,11 +157,10 @@ def claims_open(
     return range(first, until + report_epochs + 1)
 
 
-def wrong_first_until(ended: Epoch, report_epochs: int) -> Epoch:
-    """Last epoch in which a report of a wrong answer after an overturn earns for the accuser, whoever sends it; later
-    it earns for the sender. After an upheld case it always earns for the accuser. ``ended``: when the verdict settled.
-    """
-    return Epoch(ended + report_epochs)
+def accuser_until(overturned: bool, ended: Epoch, report_epochs: int) -> Epoch:
+    """Last epoch in which a report of a wrong answer earns for the accuser, whoever sends it; later it earns for the
+    sender. ``ended``: when the verdict settled. OPEN_ENDED where the settled answer stood: it stays the accuser's."""
+    return Epoch(ended + report_epochs) if overturned else Epoch(OPEN_ENDED)
 
 
 # --- life of a job ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodeagent.chain.doors import Call
-from nodeagent.protocol.epochs import wrong_first_until
+from nodeagent.protocol.epochs import accuser_until
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.worker import reporting
@@ -47,7 +47,7 @@ class Reporter:
         for case in list(world.cases.values()):
             if court is None or case.verdict is None:
                 continue
-            anybodys = case.overturned and now > wrong_first_until(case.ended, first)
+            anybodys = now > accuser_until(case.overturned, case.ended, first)
             if not (case.by(world.operator) or (self.watch and anybodys) or self.public):
                 continue
             for fault in reporting.wrong(world, book, case):

@@ -34,6 +34,19 @@ contract ReportWrongTest is CourtScenes {
         court.reportWrong(job, SHARD, uint8(attempt), uint8(slot), root, opening);
     }
 
+    /// @dev The guilty accuses himself, with his operator's money, and is overturned.
+    function _guiltyAppealed() internal {
+        _lieSettled();
+        vm.prank(requester);
+        payToken.transfer(operator, PURSE);
+        vm.prank(operator);
+        payToken.approve(address(court), PURSE);
+        vm.prank(keyOf[_seat(0)]);
+        caseJob = court.appeal(job, SHARD, receipt);
+        _judged(TRUTH);
+        _resolve();
+    }
+
     function _refused(uint256 attempt, uint256 slot, bytes32 root, bytes memory opening, bytes memory reason) internal {
         vm.prank(stranger);
         vm.expectRevert(reason);
@@ -126,15 +139,7 @@ contract ReportWrongTest is CourtScenes {
     }
 
     function test_reportWrong__byTheAccuserOrTheGuilty__nobodyGains() public {
-        _lieSettled();
-        vm.prank(requester);
-        payToken.transfer(operator, PURSE);
-        vm.prank(operator);
-        payToken.approve(address(court), PURSE);
-        vm.prank(keyOf[_seat(0)]);
-        caseJob = court.appeal(job, SHARD, receipt); // the guilty accuses himself
-        _judged(TRUTH);
-        _resolve();
+        _guiltyAppealed();
         NodeId liar = _seat(0);
         bytes memory opening = _ownOpening(job, SHARD, 0, LIE, liar);
         vm.prank(keyOf[liar]);
@@ -161,15 +166,7 @@ contract ReportWrongTest is CourtScenes {
 
     /// @dev The guilty appeals his own lie, so that nobody would earn by proving it, and then leaves it alone.
     function test_reportWrong__theGuiltyAppealedAndKeepsStill__anybodyEarnsByIt() public {
-        _lieSettled();
-        vm.prank(requester);
-        payToken.transfer(operator, PURSE);
-        vm.prank(operator);
-        payToken.approve(address(court), PURSE);
-        vm.prank(keyOf[_seat(0)]);
-        caseJob = court.appeal(job, SHARD, receipt);
-        _judged(TRUTH);
-        _resolve();
+        _guiltyAppealed();
         _rollTo(uint256(court.caseOf(job, SHARD).ended) + market.REPORT_EPOCHS() + 1);
         _report(0, 0, LIE);
         _report(0, 1, LIE);
