@@ -3,6 +3,8 @@
 - `foundry.toml` and `ape-config.yaml` compile with the same settings, so that what forge tests is
   what ape deploys;
 - both, and `package.json`, name the same compiler and the same OpenZeppelin;
+- tests that are not compiled like the contracts import no contract, or they would test another
+  compilation than the one that is deployed;
 - the locks hold exact versions with hashes and no address.
 """
 
@@ -19,6 +21,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+QUICK_TESTS = ("tests/contracts", "tests/invariants")
+IMPORT = re.compile(r'^\s*(?:import |\} from )[^;"]*"(?:\.\./)+contracts/(?!interfaces/|mocks/)([^"]+)"', re.MULTILINE)
 SOLC_FILE = re.compile(r"solc-v(\d+\.\d+\.\d+)$")
 
 
@@ -71,6 +75,17 @@ def differences(forge: dict[str, Any], ape: dict[str, Any], npm: dict[str, Any])
             yield f"package.json: {package} is '{version}'; pin one exact version"
 
 
+def compiled_in(root: Path) -> Iterator[str]:
+    for folder in QUICK_TESTS:
+        for test in sorted((root / folder).rglob("*.sol")):
+            for file in IMPORT.findall(test.read_text()):
+                if (root / "contracts" / file).is_file():
+                    yield (
+                        f"{test.relative_to(root)} imports contracts/{file}: deploy it from its artifact "
+                        "(Deployments.sol), or test a library in tests/libraries"
+                    )
+
+
 def addresses(root: Path) -> Iterator[str]:
     for lock in sorted(root.glob("requirements/*.txt")):
         for number, line in enumerate(lock.read_text().splitlines(), 1):
@@ -85,7 +100,7 @@ def main() -> int:
     forge = tomllib.loads((ROOT / "foundry.toml").read_text())
     ape = yaml.safe_load((ROOT / "ape-config.yaml").read_text())
     npm = json.loads((ROOT / "package.json").read_text())
-    found = [*differences(forge, ape, npm), *addresses(ROOT)]
+    found = [*differences(forge, ape, npm), *compiled_in(ROOT), *addresses(ROOT)]
     for line in found:
         print(line)
     return 1 if found else 0

@@ -9,10 +9,6 @@ Solidity counts them; mutation testing covers both); tests that hold a bound on 
 the optimiser and are left out, by name. The invariant suites are not run: what only random play
 reaches does not count as covered.
 
-Forge links what tests deploy into each of them when it measures, which would compile every contract
-forty times over: in the copy, `new X(…)` in tests is written as the cheatcode `deployCode`, as
-`dynamic_test_linking` does in an ordinary run.
-
 Measures a copy under `build/coverage/work` and writes `build/coverage.json`: {"contracts": {file:
 {"lines", "lines_hit", "branches", "branches_hit", "functions", "functions_hit", "missed_lines",
 "missed_branches"}}, "lines_total_pct", "branches_total_pct", "tests_left_out"}. Mocks, interfaces
@@ -43,9 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "coverage"
 REPORT = ROOT / "build" / "coverage.json"
 OUTSIDE = ("contracts/mocks/", "contracts/interfaces/", "contracts/devnet/", "contracts/.cache/")
-FOLDERS = ("contracts", "tests/contracts", "tests/vectors")
-CONTRACT = re.compile(r"^contract (\w+)", re.MULTILINE)
-CHEATS = "0x7109709ECfa91a80626fF3989D68f67F5b1DD12D"
+FOLDERS = ("contracts", "tests/contracts", "tests/libraries", "tests/vectors")
 FAILURE = re.compile(r"^\[FAIL[^\n]*?\] (\w+)\(", re.MULTILINE)
 GAS_TEST = re.compile(r"gas|dear", re.IGNORECASE)
 
@@ -113,55 +107,19 @@ def percent(contracts: dict[str, dict[str, Any]], what: str) -> float:
 
 
 def populate(work: Path) -> None:
-    """A copy to measure, so that what forge writes does not touch the checkout's build."""
+    """A copy to measure, so that what forge writes does not touch the checkout's build; few whole stories a test."""
     work.mkdir(parents=True, exist_ok=True)
     for folder in FOLDERS:
         shutil.rmtree(work / folder, ignore_errors=True)
         shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
+    for test in (work / "tests").rglob("*.t.sol"):
+        test.write_text(few_stories(test.read_text()))
     if not (work / "node_modules").is_symlink():
         (work / "node_modules").symlink_to(ROOT / "node_modules")
     config = tomllib.loads((ROOT / "foundry.toml").read_text())
     profile = config["profile"]["default"]
     profile["solc"] = str(ROOT / profile["solc"])
     (work / "foundry.toml").write_text(tomli_w.dumps({"profile": config["profile"]}))
-
-
-def link(work: Path) -> None:
-    """Let the copied tests deploy by name what they would compile in, and play few whole stories each."""
-    places = {}
-    for path in sorted((work / "contracts").rglob("*.sol")):
-        for name in CONTRACT.findall(path.read_text()):
-            places[name] = f"{path.relative_to(work).as_posix()}:{name}"
-    for number, path in enumerate(sorted((work / "tests").rglob("*.sol"))):
-        text = path.read_text()
-        linked = linked_text(few_stories(text), places, f"Deployer{number}")
-        if linked != text:
-            path.write_text(linked)
-
-
-def linked_text(text: str, places: dict[str, str], interface: str) -> str:
-    """A test's source with every `new X(…)` of a contract of ours as a call of `deployCode`."""
-    made = re.compile(rf"(?<!try )\bnew ({'|'.join(places)})\(") if places else None
-    changed = False
-    at = 0
-    while made and (match := made.search(text, at)):
-        end = closing(text, match.end())
-        arguments = text[match.end() : end]
-        call = f'{interface}({CHEATS}).deployCode("{places[match[1]]}", abi.encode({arguments}))'
-        text = f"{text[: match.start()]}{match[1]}(payable({call})){text[end + 1 :]}"
-        at = match.start() + len(match[1])
-        changed = True
-    declared = "function deployCode(string calldata, bytes calldata) external returns (address);"
-    return f"{text}\ninterface {interface} {{\n    {declared}\n}}\n" if changed else text
-
-
-def closing(text: str, at: int) -> int:
-    """Where the parenthesis that was opened just before `at` closes."""
-    depth = 1
-    while depth:
-        depth += {"(": 1, ")": -1}.get(text[at], 0)
-        at += 1
-    return at - 1
 
 
 def measure(work: Path, fuzz_runs: int, left_out: list[str]) -> tuple[int, str]:
@@ -209,7 +167,6 @@ def main() -> int:
     options = parser.parse_args()
     work = HOME / "work"
     populate(work)
-    link(work)
     try:
         left_out = run(work, options.fuzz_runs)
     except RuntimeError as error:

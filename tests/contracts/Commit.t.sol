@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {CommitLedger} from "../../contracts/CommitLedger.sol";
+import {IDeployedLedger} from "./support/Deployments.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {NodeId} from "../../contracts/interfaces/Types.sol";
@@ -30,11 +30,13 @@ contract CommitTest is Base {
     event AbsentMarked(NodeId indexed node, uint32 indexed epoch);
 
     NodeId internal node;
+    IDeployedLedger internal other; // of the same registry
     bytes27 internal digest = bytes27(keccak256("digest"));
 
     function setUp() public override {
         super.setUp();
         node = _register(operator, 1);
+        other = _newLedger(registry, 8, 1_000);
     }
 
     function _commitAs(address key, uint256 epoch) private {
@@ -48,21 +50,19 @@ contract CommitTest is Base {
 
     // --- constructor ----------------------------------------------------------------------------------------------
 
-    /// @dev In a frame of its own: forge's dynamic linking makes a cheatcode of `new`, and a cheatcode that reverts as
-    /// expected ends the test there, as passed.
-    function deployLedger(uint32 revealGrace, uint16 unrevealedBps) external returns (CommitLedger) {
-        return new CommitLedger(registry, revealGrace, unrevealedBps);
+    function _freshLedger(uint32 revealGrace, uint16 unrevealedBps) private returns (IDeployedLedger) {
+        return _newLedger(registry, revealGrace, unrevealedBps);
     }
 
     function test_constructor__numberOutOfRange__reverts() public {
         _expectBad("REVEAL_GRACE", 2, 15, 1);
-        this.deployLedger(1, 1_000);
+        _freshLedger(1, 1_000);
         _expectBad("REVEAL_GRACE", 2, 15, 16);
-        this.deployLedger(16, 1_000);
+        _freshLedger(16, 1_000);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 0);
-        this.deployLedger(8, 0);
+        _freshLedger(8, 0);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 10_001);
-        this.deployLedger(8, 10_001);
+        _freshLedger(8, 10_001);
     }
 
     function _expectBad(string memory name, uint256 min, uint256 max, uint256 actual) private {
@@ -300,7 +300,6 @@ contract CommitTest is Base {
         assertNotEq(ledger.digestOf(node, START, abi.encodePacked(leaves, hex"00"), "m", "s"), own, "leaves");
         assertNotEq(ledger.digestOf(node, START, leaves, "n", "s"), own, "manifest");
         assertNotEq(ledger.digestOf(node, START, leaves, "m", "t"), own, "salt");
-        CommitLedger other = new CommitLedger(registry, 8, 1_000);
         assertNotEq(other.digestOf(node, START, leaves, "m", "s"), own, "ledger");
         vm.chainId(5);
         assertNotEq(ledger.digestOf(node, START, leaves, "m", "s"), own, "chain");

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {CommitLedger} from "../../contracts/CommitLedger.sol";
-import {JobMarket} from "../../contracts/JobMarket.sol";
-import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
+import {IDeployedLedger, IDeployedMarket, IDeployedRegistry} from "./support/Deployments.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {Scenes} from "./support/Scenes.sol";
 
@@ -17,56 +15,54 @@ contract ConstructorsTest is Scenes {
         vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, min, max, actual));
     }
 
-    /// @dev In a frame of its own: forge's dynamic linking makes a cheatcode of `new`, and a cheatcode that reverts as
-    /// expected ends the test there, as passed.
-    function deployRegistry(uint32 epochBlocks, uint32 ring, uint32 lead) external returns (NodeRegistry) {
-        return new NodeRegistry(address(authority), address(stakeToken), epochBlocks, ring, lead);
+    function _freshRegistry(uint32 epochBlocks, uint32 ring, uint32 lead) private returns (IDeployedRegistry) {
+        return _newRegistry(address(authority), address(stakeToken), epochBlocks, ring, lead);
     }
 
-    function deployLedger(uint32 revealGrace, uint16 unrevealedBps) external returns (CommitLedger) {
-        return new CommitLedger(registry, revealGrace, unrevealedBps);
+    function _freshLedger(uint32 revealGrace, uint16 unrevealedBps) private returns (IDeployedLedger) {
+        return _newLedger(registry, revealGrace, unrevealedBps);
     }
 
-    function deployMarket(NodeRegistry registry_, JobMarket.Params memory params) external returns (JobMarket) {
-        return new JobMarket(address(authority), registry_, ledger, address(payToken), address(0), params);
+    function _freshMarket(IDeployedRegistry registry_, MarketParams memory params) private returns (IDeployedMarket) {
+        return _newMarket(address(authority), registry_, ledger, address(payToken), address(0), params);
     }
 
     function test_constructor__clock__relationsAtTheirEdges() public {
         _expectBad("EPOCH_BLOCKS", 3, 3_600, 2);
-        this.deployRegistry(2, 16, 1);
+        _freshRegistry(2, 16, 1);
         _expectBad("EPOCH_BLOCKS", 3, 3_600, 3_601);
-        this.deployRegistry(3_601, 16, 1);
-        assertEq(this.deployRegistry(3, 16, 1).EPOCH_BLOCKS(), 3, "shortest epoch");
+        _freshRegistry(3_601, 16, 1);
+        assertEq(_freshRegistry(3, 16, 1).EPOCH_BLOCKS(), 3, "shortest epoch");
         _expectBad("LEAD", 1, 9, 0);
-        this.deployRegistry(10, 128, 0);
+        _freshRegistry(10, 128, 0);
         _expectBad("LEAD", 1, 9, 10);
-        this.deployRegistry(10, 128, 10);
-        assertEq(this.deployRegistry(10, 128, 9).LEAD(), 9, "longest lead");
+        _freshRegistry(10, 128, 10);
+        assertEq(_freshRegistry(10, 128, 9).LEAD(), 9, "longest lead");
         _expectBad("RING", 16, 818, 15);
-        this.deployRegistry(10, 15, 4);
+        _freshRegistry(10, 15, 4);
         _expectBad("RING", 16, 818, 819);
-        this.deployRegistry(10, 819, 4);
-        NodeRegistry longest = this.deployRegistry(10, 818, 4);
+        _freshRegistry(10, 819, 4);
+        IDeployedRegistry longest = _freshRegistry(10, 818, 4);
         assertEq(longest.RING(), 818, "longest ring");
         assertLe((uint256(longest.RING()) + 1) * longest.EPOCH_BLOCKS(), 8_191, "every seed can be proven");
         assertEq(longest.UNBONDING(), 2 * 818, "unbonding is two rings");
         // The longest epoch that a ring of 16 still fits.
-        assertEq(this.deployRegistry(481, 16, 4).RING(), 16, "8191 / 481 - 1");
+        assertEq(_freshRegistry(481, 16, 4).RING(), 16, "8191 / 481 - 1");
         _expectBad("RING", 16, 15, 16);
-        this.deployRegistry(482, 16, 4);
+        _freshRegistry(482, 16, 4);
     }
 
     function test_constructor__ledger__relationsAtTheirEdges() public {
         _expectBad("REVEAL_GRACE", 2, 15, 1);
-        this.deployLedger(1, 1_000);
+        _freshLedger(1, 1_000);
         _expectBad("REVEAL_GRACE", 2, 15, 16);
-        this.deployLedger(16, 1_000);
+        _freshLedger(16, 1_000);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 0);
-        this.deployLedger(8, 0);
+        _freshLedger(8, 0);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 10_001);
-        this.deployLedger(8, 10_001);
-        CommitLedger least = this.deployLedger(2, 1);
-        CommitLedger most = this.deployLedger(15, 10_000);
+        _freshLedger(8, 10_001);
+        IDeployedLedger least = _freshLedger(2, 1);
+        IDeployedLedger most = _freshLedger(15, 10_000);
         assertEq(uint256(least.REVEAL_GRACE()) << 16 | least.UNREVEALED_BPS(), 2 << 16 | 1, "least");
         assertEq(uint256(most.REVEAL_GRACE()) << 16 | most.UNREVEALED_BPS(), 15 << 16 | 10_000, "most");
         assertEq(
@@ -75,40 +71,40 @@ contract ConstructorsTest is Scenes {
     }
 
     function test_constructor__market__relationsAtTheirEdges() public {
-        JobMarket.Params memory p = _params();
+        MarketParams memory p = _params();
         p.settleGrace = 0;
         _expectBad("SETTLE_GRACE", 1, 32, 0);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p.settleGrace = 33;
         _expectBad("SETTLE_GRACE", 1, 32, 33);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p = _params();
         p.reportEpochs = 0;
         _expectBad("REPORT_EPOCHS", 1, 32, 0);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p.reportEpochs = 33;
         _expectBad("REPORT_EPOCHS", 1, 32, 33);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p = _params();
         p.settleFeeBps = 1_001;
         _expectBad("SETTLE_FEE_BPS", 0, 1_000, 1_001);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p = _params();
         p.absentBps = 0;
         _expectBad("ABSENT_BPS", 1, 1_000, 0);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
         p.absentBps = 1_001;
         _expectBad("ABSENT_BPS", 1, 1_000, 1_001);
-        this.deployMarket(registry, p);
+        _freshMarket(registry, p);
     }
 
     function test_constructor__market__edgesAreAccepted() public {
-        JobMarket most = this.deployMarket(registry, JobMarket.Params(32, 32, 1_000, 1_000));
+        IDeployedMarket most = _freshMarket(registry, MarketParams(32, 32, 1_000, 1_000));
         assertEq(most.SETTLE_GRACE(), 32, "grace");
         assertEq(most.REPORT_EPOCHS(), 32, "report");
         assertEq(most.SETTLE_FEE_BPS(), 1_000, "fee");
         assertEq(most.ABSENT_BPS(), 1_000, "absent");
-        JobMarket least = this.deployMarket(registry, JobMarket.Params(1, 1, 0, 1));
+        IDeployedMarket least = _freshMarket(registry, MarketParams(1, 1, 0, 1));
         assertEq(least.REPORT_EPOCHS(), 1, "report");
         assertEq(least.SETTLE_FEE_BPS(), 0, "no fee");
         assertEq(
@@ -122,26 +118,22 @@ contract ConstructorsTest is Scenes {
 
     function test_constructor__shortestJobAgainstRing__mustFit() public {
         // One attempt of one epoch with its case: 1 * (3 + 1 + 2) + 2 * grace + 1 to appeal + report, plus one.
-        NodeRegistry small = this.deployRegistry(10, 16, 4);
+        IDeployedRegistry small = _freshRegistry(10, 16, 4);
         _expectBad("RING", 6 + 6 + 1 + 3 + 1, type(uint32).max, 16);
-        this.deployMarket(small, JobMarket.Params(3, 3, 100, 10));
-        assertEq(this.deployMarket(small, JobMarket.Params(3, 2, 100, 10)).RING(), 16, "exactly");
+        _freshMarket(small, MarketParams(3, 3, 100, 10));
+        assertEq(_freshMarket(small, MarketParams(3, 2, 100, 10)).RING(), 16, "exactly");
     }
 
     /// @dev In a ring of 20: each grace against its quarter, and both together against the ring.
     function test_constructor__gracesAgainstRing__areAQuarterEach() public {
-        NodeRegistry small = this.deployRegistry(10, 20, 4);
+        IDeployedRegistry small = _freshRegistry(10, 20, 4);
         _expectBad("SETTLE_GRACE", 1, 5, 6);
-        this.deployMarket(small, JobMarket.Params(6, 1, 100, 10));
+        _freshMarket(small, MarketParams(6, 1, 100, 10));
         _expectBad("REPORT_EPOCHS", 1, 5, 6);
-        this.deployMarket(small, JobMarket.Params(1, 6, 100, 10));
+        _freshMarket(small, MarketParams(1, 6, 100, 10));
         _expectBad("RING", 6 + 10 + 1 + 3 + 1, type(uint32).max, 20);
-        this.deployMarket(small, JobMarket.Params(5, 3, 100, 10));
-        assertEq(
-            this.deployMarket(small, JobMarket.Params(5, 2, 100, 10)).SETTLE_GRACE(), 5, "the longest grace that fits"
-        );
-        assertEq(
-            this.deployMarket(small, JobMarket.Params(1, 5, 100, 10)).REPORT_EPOCHS(), 5, "the longest report that fits"
-        );
+        _freshMarket(small, MarketParams(5, 3, 100, 10));
+        assertEq(_freshMarket(small, MarketParams(5, 2, 100, 10)).SETTLE_GRACE(), 5, "the longest grace that fits");
+        assertEq(_freshMarket(small, MarketParams(1, 5, 100, 10)).REPORT_EPOCHS(), 5, "the longest report that fits");
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDeployedCourt} from "./support/Deployments.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {Court} from "../../contracts/Court.sol";
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {ICourt} from "../../contracts/interfaces/ICourt.sol";
@@ -22,23 +22,21 @@ contract CourtAccessTest is CourtScenes {
         vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, min, max, actual));
     }
 
-    /// @dev In a frame of its own: forge's dynamic linking makes a cheatcode of `new`, and a cheatcode that reverts as
-    /// expected ends the test there, as passed.
-    function deployCourt(uint8 judges, uint16 wrongBps) external returns (Court) {
-        return new Court(registry, ledger, judges, wrongBps);
+    function _freshCourt(uint8 judges, uint16 wrongBps) private returns (IDeployedCourt) {
+        return _newCourt(registry, ledger, judges, wrongBps);
     }
 
     function test_constructor__court__relationsAtTheirEdges() public {
         _expectBad("JUDGES", 1, 15, 0);
-        this.deployCourt(0, 5_000);
+        _freshCourt(0, 5_000);
         _expectBad("JUDGES", 1, 15, 16);
-        this.deployCourt(16, 5_000);
+        _freshCourt(16, 5_000);
         _expectBad("WRONG_BPS", 1, 10_000, 0);
-        this.deployCourt(5, 0);
+        _freshCourt(5, 0);
         _expectBad("WRONG_BPS", 1, 10_000, 10_001);
-        this.deployCourt(5, 10_001);
-        Court least = this.deployCourt(1, 1);
-        Court most = this.deployCourt(15, 10_000);
+        _freshCourt(5, 10_001);
+        IDeployedCourt least = _freshCourt(1, 1);
+        IDeployedCourt most = _freshCourt(15, 10_000);
         assertEq(uint256(least.JUDGES()) << 16 | least.WRONG_BPS(), 1 << 16 | 1, "least");
         assertEq(uint256(most.JUDGES()) << 16 | most.WRONG_BPS(), 15 << 16 | 10_000, "most");
         assertEq(uint256(most.EPOCH_BLOCKS()) << 16 | most.RING() << 8 | most.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Sortition} from "../../contracts/libraries/Sortition.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
+import {ILibraries} from "./support/Deployments.sol";
 
 // the draw of judges
 // ├── barred nodes: the draw is the plain one that skips them, for any list, seed, size and set of up to 15
@@ -15,17 +15,14 @@ import {CourtScenes} from "./support/CourtScenes.sol";
 // ├── a draw that is no case is the plain one as before
 // └── a committee of 15: slots 8 to 14 are excluded, forfeited, claimed and reported like the others
 contract CourtDrawTest is CourtScenes {
+    ILibraries private libraries;
+
+    function setUp() public override {
+        super.setUp();
+        libraries = _newLibraries();
+    }
+
     // --- any list -------------------------------------------------------------------------------------------------
-
-    function _at(uint256 list, uint256, uint256 index) private pure returns (uint256 node) {
-        assembly ("memory-safe") {
-            node := mload(add(add(list, 32), shl(5, index)))
-        }
-    }
-
-    function _serves(uint256, uint256) private pure returns (bool) {
-        return true;
-    }
 
     /// @dev The draw in the page's words.
     function _plain(bytes32 seed, uint256 size, uint256[] memory table, uint256[] memory barred)
@@ -79,15 +76,10 @@ contract CourtDrawTest is CourtScenes {
         // The registry hands over a drawn committee: its first slot is somebody.
         if (barred.length != 0 && barred[0] == 0) (barredLow, barredHigh, barred) = (0, 0, new uint256[](0));
         size = uint8(bound(size, 1, 15));
-        uint256 list;
-        assembly ("memory-safe") {
-            list := table
-        }
-        (uint256 low, uint256 high) =
-            Sortition.draw(seed, 7, 1, size, table.length, list, 0, barredLow, barredHigh, _at, _serves);
+        (uint256 low, uint256 high) = libraries.draw(seed, 7, 1, size, table, barredLow, barredHigh);
         uint256[] memory expected = _plain(seed, size, table, barred);
         for (uint256 slot; slot < 15; ++slot) {
-            assertEq(Sortition.slot(low, high, slot), expected[slot], "slot");
+            assertEq(libraries.slot(low, high, slot), expected[slot], "slot");
         }
     }
 

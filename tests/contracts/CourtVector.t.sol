@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Court} from "../../contracts/Court.sol";
-import {JobMarket} from "../../contracts/JobMarket.sol";
+import {IDeployedMarket, ILibraries} from "./support/Deployments.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId, ShardStatus} from "../../contracts/interfaces/Types.sol";
-import {Epochs} from "../../contracts/libraries/Epochs.sol";
-import {JobWord} from "../../contracts/libraries/JobWord.sol";
-import {Payout} from "../../contracts/libraries/Payout.sol";
-import {Sortition} from "../../contracts/libraries/Sortition.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
 import {PlainTrees} from "./support/PlainTrees.sol";
 
@@ -19,13 +14,15 @@ import {PlainTrees} from "./support/PlainTrees.sol";
 // ├── where a case stands over its life; a lane before and after it is marked wrong
 // └── draws of judges: by the library from a table, by the registry from its list and what the Court excludes
 contract CourtVectorTest is CourtScenes {
-    using JobWord for uint256;
+    uint256 private constant CASE = 0x4000; // the bit of a word that says it is a case's
 
     string private json;
+    ILibraries private libraries;
 
     function setUp() public override {
         json = vm.readFile("tests/vectors/court.json");
         super.setUp();
+        libraries = _newLibraries();
     }
 
     // --- the vectors ----------------------------------------------------------------------------------------------
@@ -105,7 +102,9 @@ contract CourtVectorTest is CourtScenes {
         uint256 id = vm.snapshotState();
         for (uint256 i; i < v.words.length; ++i) {
             assertEq(
-                v.words[i].caseWord(v.shards[i], v.epochs[i], v.judges[i], v.quorums[i]), v.caseWords[i], "library"
+                libraries.caseWord(v.words[i], v.shards[i], v.epochs[i], v.judges[i], v.quorums[i]),
+                v.caseWords[i],
+                "library"
             );
             _assertCaseOf(v, i);
             vm.revertToState(id);
@@ -120,7 +119,7 @@ contract CourtVectorTest is CourtScenes {
         bytes32 root = PlainTrees.settlementLeaf(_id(job), v.shards[i], 0, 1, LIE);
         uint256 slot = _slotOf(address(market), abi.encodeCall(market.settlementEpoch, (root)));
         _store(address(market), slot, v.settledAt[i]);
-        vm.etch(address(court), address(new Court(registry, ledger, uint8(v.judges[i]), 5_000)).code);
+        vm.etch(address(court), address(_newCourt(registry, ledger, uint8(v.judges[i]), 5_000)).code);
     }
 
     function _appealVector(uint32 shard) private returns (JobId) {
@@ -176,10 +175,10 @@ contract CourtVectorTest is CourtScenes {
             _store(address(market), jobSlot + 2, protocolBps[i]);
             uint256 dues = uint208(_load(address(court), caseSlot + 3));
             _store(address(court), caseSlot + 3, dues | ((1 << paid[i]) - 1) << 208);
-            JobMarket.Params memory params = _params();
+            MarketParams memory params = _params();
             params.settleFeeBps = uint16(settleBps[i]);
-            JobMarket other =
-                new JobMarket(address(authority), registry, ledger, address(payToken), address(court), params);
+            IDeployedMarket other =
+                _newMarket(address(authority), registry, ledger, address(payToken), address(court), params);
             vm.etch(address(market), address(other).code);
             _resolve();
             (, uint256 toRequester) = _due();
@@ -237,9 +236,9 @@ contract CourtVectorTest is CourtScenes {
         uint256 slot = _slotOf(address(market), abi.encodeCall(market.earningsOf, (node)));
         uint256 id = vm.snapshotState();
         for (uint256 i; i < words.length; ++i) {
-            (uint256 rolled, uint256 out) = Payout.roll(words[i], epochs[i] / shape.ring);
-            assertEq(Payout.maturing(rolled), taken[i], "library: what has not matured");
-            assertEq(out, matured[i], "library: what has");
+            (uint256 fresh, uint256 old) = libraries.roll(words[i], epochs[i] / shape.ring);
+            assertEq(fresh, taken[i], "library: what has not matured");
+            assertEq(old, matured[i], "library: what has");
             _store(address(market), slot, words[i]);
             _rollTo(epochs[i]);
             vm.prank(address(court));
@@ -262,7 +261,7 @@ contract CourtVectorTest is CourtScenes {
         uint256 word = uint256(vm.parseJsonBytes32(json, ".standingWord"));
         uint256 jobSlot = _jobSlot(caseJob);
         _store(address(market), jobSlot, word);
-        uint256 last = Epochs.lastOf(word.startOf(0, 0), word.maxAttempts(), word.work(), market.SETTLE_GRACE());
+        uint256 last = libraries.lastOf(word, market.SETTLE_GRACE());
         uint256 slot = _caseSlot(job, SHARD);
         _store(address(court), slot, last << 224 | _id(caseJob) << 160 | uint160(accuser));
         for (uint256 i; i < nows.length; ++i) {
@@ -317,36 +316,28 @@ contract CourtVectorTest is CourtScenes {
         assertGe(v.list.length, 40, "vectors");
     }
 
-    function _at(uint256 list, uint256, uint256 index) private pure returns (uint256 node) {
-        assembly ("memory-safe") {
-            node := mload(add(list, shl(5, index)))
+    function _tableOf(Draws memory v, uint256 d, uint256 used) private pure returns (uint256[] memory table) {
+        table = new uint256[](v.lengths[d]);
+        for (uint256 i; i < table.length; ++i) {
+            table[i] = v.table[used + i];
         }
     }
 
-    function _serves(uint256, uint256) private pure returns (bool) {
-        return true;
-    }
-
-    function _drawn(Draws memory v, uint256 d, uint256 list) private view returns (uint256, uint256) {
-        (bytes32 seed, uint256 low, uint256 high) = (bytes32(v.seeds[d]), v.barredLow[d], v.barredHigh[d]);
-        return Sortition.draw(seed, v.jobs[d], 0, v.sizes[d], v.lengths[d], list, 0, low, high, _at, _serves);
+    function _drawn(Draws memory v, uint256 d, uint256[] memory table) private view returns (uint256, uint256) {
+        return libraries.draw(bytes32(v.seeds[d]), v.jobs[d], 0, v.sizes[d], table, v.barredLow[d], v.barredHigh[d]);
     }
 
     function test_vectors__tables__areDrawnTheSame() public view {
         Draws memory v = _draws();
         uint256 used;
         for (uint256 d; d < v.list.length; ++d) {
-            uint256[] memory table = v.table;
-            uint256 list;
-            assembly ("memory-safe") {
-                list := add(add(table, 32), shl(5, used))
-            }
-            used += v.lengths[d];
-            (uint256 low, uint256 high) = _drawn(v, d, list);
+            uint256[] memory table = _tableOf(v, d, used);
+            used += table.length;
+            (uint256 low, uint256 high) = _drawn(v, d, table);
             assertEq(low, v.words[2 * d], "slots 0 to 7");
             assertEq(high, v.words[2 * d + 1], "slots 8 to 14");
             for (uint256 i; i < 15; ++i) {
-                assertEq(Sortition.slot(low, high, i), v.slots[15 * d + i], "slot");
+                assertEq(libraries.slot(low, high, i), v.slots[15 * d + i], "slot");
             }
         }
         assertEq(used, v.table.length, "every table was used");
@@ -381,9 +372,9 @@ contract CourtVectorTest is CourtScenes {
         _givenLists();
         uint256 caseSlot = _caseSlot(_job(1), SHARD);
         for (uint256 d; d < v.list.length; ++d) {
-            uint256 word = (v.list[d] + 1) << 48 | v.sizes[d] << 40 | JobWord.CASE;
+            uint256 word = (v.list[d] + 1) << 48 | v.sizes[d] << 40 | CASE;
             assertEq(v.asked[2 * d], v.seeds[d], "seed");
-            assertEq(v.asked[2 * d + 1], word.drawWord(v.jobs[d] << 32, v.epochs[d]), "draw word");
+            assertEq(v.asked[2 * d + 1], libraries.drawWord(word, v.jobs[d] << 32, v.epochs[d]), "draw word");
             // What the case is about leads to whom it excludes: the last two slots of a case.
             uint256 about = _slotOf(address(court), abi.encodeCall(court.exclusions, (_job(v.jobs[d]))));
             _store(address(court), about, 1 << 32 | SHARD);

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
-import {Asks} from "../../contracts/libraries/Asks.sol";
 import {Churn} from "./support/Churn.sol";
 
-// Asks
-// └── the same answers and refusals as through the interfaces
 // committees, lengthAt
 // ├── epoch older than RING - 2 or after the next: DrawOutOfRange(oldest, newest, actual)
 // ├── no draw, or a size of zero: nothing
 // ├── an odd word at the end: ignored
 // ├── unknown or empty pool: void
 // └── else: as the protocol page writes it, whatever happened (stateful)
-//     ├── many draws of many epochs and pools: each as alone
 //     ├── invariant 16, second half: a past draw never changes
 //     └── invariant 17: a seat taken after a seed is known is never drawn by it
 contract DrawTest is Churn {
@@ -233,32 +228,6 @@ contract DrawTest is Churn {
         assertEq(slots[0] | slots[1], 0, "void");
     }
 
-    function testFuzz_committees__manyAtOnce__eachAsAlone(uint256 seed) public {
-        PoolId second = PoolId.wrap(2);
-        vm.prank(owner);
-        registry.createPool(second, _terms());
-        _registerMany(5, 2);
-        for (uint256 i; i < 4; ++i) {
-            _register(second, rival, 3);
-        }
-        _rollTo(_epoch() + 4);
-        uint256[] memory draws = new uint256[](20);
-        for (uint256 i; i < 10; ++i) {
-            seed = _next(seed);
-            draws[2 * i] = seed;
-            draws[2 * i + 1] =
-                _word(seed % 99, _epoch() - (seed >> 8) % 6, seed & 1 == 0 ? pool : second, (seed >> 16) % 16);
-        }
-        uint256[] memory slots = registry.committees(draws);
-        uint256[] memory one = new uint256[](2);
-        for (uint256 i; i < 10; ++i) {
-            (one[0], one[1]) = (draws[2 * i], draws[2 * i + 1]);
-            uint256[] memory alone = registry.committees(one);
-            assertEq(slots[2 * i], alone[0], "low");
-            assertEq(slots[2 * i + 1], alone[1], "high");
-        }
-    }
-
     function test_committees__nodeOfAnotherPool__isNeverDrawn() public {
         PoolId second = PoolId.wrap(2);
         vm.prank(owner);
@@ -269,45 +238,5 @@ contract DrawTest is Churn {
         assertEq(_draw("seed", 1, 0, _epoch(), pool, 2)[0], 1, "pool 1");
         assertEq(_draw("seed", 1, 0, _epoch(), pool, 2)[1], 0, "nobody else");
         assertEq(_draw("seed", 1, 0, _epoch(), second, 2)[0], 2, "pool 2");
-    }
-
-    // --- calls without copies ---------------------------------------------------------------------------------------
-
-    function askCommittees(uint256[] calldata draws) external view returns (uint256[] memory) {
-        uint256[] memory room = Asks.room(draws.length);
-        for (uint256 i; i < draws.length; ++i) {
-            room[i] = draws[i];
-        }
-        return Asks.words(address(registry), INodeRegistry.committees.selector, room);
-    }
-
-    function askLanes(bytes calldata pairs) external view returns (uint256[] memory) {
-        return Asks.words(address(ledger), ICommitLedger.lanes.selector, pairs);
-    }
-
-    function testFuzz_asks__committees__equalTheInterfaces(uint256 seed, uint256 count) public {
-        _registerMany(4, 2);
-        uint256[] memory draws = new uint256[](bound(count, 0, 24));
-        for (uint256 i; i < draws.length; ++i) {
-            seed = _next(seed);
-            draws[i] = i & 1 == 0 ? seed : _word(seed % 99, _epoch() - (seed >> 8) % 6, pool, (seed >> 16) % 16);
-        }
-        assertEq(this.askCommittees(draws), registry.committees(draws), "answer");
-    }
-
-    function test_asks__refused__passesTheReasonOn() public {
-        uint256[] memory draws = _draws(1);
-        _expectOutOfRange(_epoch() + 2 - shape.ring, _epoch() + 1, 1);
-        this.askCommittees(draws);
-    }
-
-    function testFuzz_asks__lanes__equalTheInterfaces(bytes memory pairs, uint256 seed) public {
-        _registerMany(3, 1);
-        for (uint256 i = 1; i <= 3; ++i) {
-            _commit(_node(i), "");
-            pairs = abi.encodePacked(uint32(i), uint32(_epoch()), pairs, uint32(i), uint32(seed >> (32 * i)));
-        }
-        assertEq(this.askLanes(pairs), ledger.lanes(pairs), "answer");
-        assertEq(this.askLanes(""), ledger.lanes(""), "none");
     }
 }

@@ -6,7 +6,6 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId} from "../../contracts/interfaces/Types.sol";
-import {JobMarket} from "../../contracts/JobMarket.sol";
 import {
     BlacklistToken,
     BonusToken,
@@ -40,7 +39,7 @@ contract HostileTokensTest is Scenes {
 
     /// @dev A market of its own for this token, over the same nodes and ledger.
     function _marketFor(address token) internal {
-        market = new JobMarket(address(authority), registry, ledger, token, address(0), _params());
+        market = _newMarket(address(authority), registry, ledger, token, address(0), _params());
         payToken = IERC20(token);
         if (token.code.length == 0) return;
         MockToken(token).mint(requester, PURSE);

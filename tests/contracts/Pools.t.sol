@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDeployedRegistry} from "./support/Deployments.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
-import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {PoolId} from "../../contracts/interfaces/Types.sol";
@@ -26,19 +26,19 @@ contract PoolsTest is Base {
 
     // --- wire -----------------------------------------------------------------------------------------------------
 
-    function _fresh() private returns (NodeRegistry) {
-        return new NodeRegistry(address(authority), address(stakeToken), 10, 128, 4);
+    function _fresh() private returns (IDeployedRegistry) {
+        return _newRegistry(address(authority), address(stakeToken), 10, 128, 4);
     }
 
     function test_wire__noRole__reverts() public {
-        NodeRegistry fresh = _fresh();
+        IDeployedRegistry fresh = _fresh();
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));
         vm.prank(stranger);
         fresh.wire(address(1), address(2), address(3));
     }
 
     function test_wire__zeroLedgerOrMarket__reverts() public {
-        NodeRegistry fresh = _fresh();
+        IDeployedRegistry fresh = _fresh();
         vm.startPrank(owner);
         vm.expectRevert(INodeRegistry.NotWired.selector);
         fresh.wire(address(0), address(2), address(3));
@@ -48,7 +48,7 @@ contract PoolsTest is Base {
     }
 
     function test_wire__once__isSealed() public {
-        NodeRegistry fresh = _fresh();
+        IDeployedRegistry fresh = _fresh();
         vm.startPrank(owner);
         vm.expectEmit(address(fresh));
         emit Wired(address(1), address(2), address(3));

@@ -7,7 +7,6 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {AnswerClass, JobId, PoolId} from "../../contracts/interfaces/Types.sol";
-import {JobMarket} from "../../contracts/JobMarket.sol";
 import {Scenes} from "./support/Scenes.sol";
 
 // post
@@ -232,7 +231,7 @@ contract PostTest is Scenes {
 
     function test_post__lifeAtTheRing__lastFits() public {
         // Appeals, which a market with a court takes, fill the last epochs one by one.
-        market = new JobMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
+        market = _newMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
         vm.prank(requester);
         payToken.approve(address(market), type(uint256).max);
         _registerMany(5, 1); // judges
@@ -264,7 +263,7 @@ contract PostTest is Scenes {
     }
 
     function test_post__appealsWithoutJudges__saysHowManyNodesAreMissing() public {
-        market = new JobMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
+        market = _newMarket(address(authority), registry, ledger, address(payToken), _newCourt(), _params());
         vm.prank(requester);
         payToken.approve(address(market), type(uint256).max);
         IJobMarket.JobSpec memory spec = _spec();

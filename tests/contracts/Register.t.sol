@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDeployedRegistry} from "./support/Deployments.sol";
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {CommitLedger} from "../../contracts/CommitLedger.sol";
-import {NodeRegistry} from "../../contracts/NodeRegistry.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../contracts/interfaces/Types.sol";
 import {
@@ -56,8 +55,8 @@ contract RegisterTest is Base {
         return _consent(SECRET, operator, block.timestamp);
     }
 
-    function _fresh() private returns (NodeRegistry) {
-        return new NodeRegistry(address(authority), address(stakeToken), 10, 128, 4);
+    function _fresh() private returns (IDeployedRegistry) {
+        return _newRegistry(address(authority), address(stakeToken), 10, 128, 4);
     }
 
     // --- register -------------------------------------------------------------------------------------------------
@@ -153,8 +152,8 @@ contract RegisterTest is Base {
         bytes memory foreign = _good();
         vm.chainId(31_337);
         _expectBadConsent(key, t, foreign);
-        NodeRegistry here = registry;
-        registry = NodeRegistry(address(0xBEEF));
+        IDeployedRegistry here = registry;
+        registry = IDeployedRegistry(address(0xBEEF));
         bytes memory elsewhere = _good();
         registry = here;
         _expectBadConsent(key, t, elsewhere);
@@ -225,8 +224,8 @@ contract RegisterTest is Base {
 
     /// @dev The same registry over another stake token.
     function _over(MockToken token) private {
-        registry = new NodeRegistry(address(authority), address(token), 10, 128, 4);
-        ledger = new CommitLedger(registry, 8, 1_000);
+        registry = _newRegistry(address(authority), address(token), 10, 128, 4);
+        ledger = _newLedger(registry, 8, 1_000);
         vm.startPrank(owner);
         registry.wire(address(ledger), _actor("market"), address(0));
         registry.createPool(pool, _terms());

@@ -106,16 +106,9 @@ contract ReportWrongLanesTest is CourtScenes {
         }
     }
 
-    function test_reportWrong__otherAnswersOfTheBatch__settleAndArePaid() public {
-        IJobMarket.JobSpec memory spec = _spec();
-        (spec.committee, spec.quorum) = (5, 3); // of ten: some node sits on both
-        job = _post(spec);
-        JobId other = _post(spec);
-        Answer[] memory both = _join(_answers(job, SHARD, 1), _answers(other, SHARD, 1));
-        uint256 commitEpoch = _commitEpochOf(_id(job), SHARD, 0);
+    /// @dev One node lies to `job` and is right about the other, in one batch; all others are right about both.
+    function _playHalfALie(Answer[] memory both, NodeId liar, JobId other, uint256 commitEpoch) private {
         _rollTo(commitEpoch, 2);
-        // One node lies to the first job and is right about the other, in one batch.
-        NodeId liar = _first(_committee(_id(job), SHARD, 0), _committee(_id(other), SHARD, 0));
         for (uint256 n = 1; n <= 10; ++n) {
             bytes memory leaves = _batch(both, _node(n));
             if (n == _id(liar)) {
@@ -129,16 +122,31 @@ contract ReportWrongLanesTest is CourtScenes {
             _reveal(_node(n), commitEpoch);
         }
         _seeds(both);
-        Answer memory first = both[0];
-        uint16 slots = _paidSlots(first);
-        _settle(_one(first));
-        (receipt, settled) = (_receipt(first, slots), first);
-        _ruled(first.root);
+    }
+
+    function _report(NodeId liar) private {
         uint256[] memory members = _committee(_id(job), SHARD, 0);
         for (uint8 slot; slot < 5; ++slot) {
             if (members[slot] != _id(liar)) continue;
             court.reportWrong(job, SHARD, 0, slot, LIE, _ownOpening(job, SHARD, 0, LIE, liar));
         }
+    }
+
+    function test_reportWrong__otherAnswersOfTheBatch__settleAndArePaid() public {
+        IJobMarket.JobSpec memory spec = _spec();
+        (spec.committee, spec.quorum) = (5, 3); // of ten: some node sits on both
+        job = _post(spec);
+        JobId other = _post(spec);
+        Answer[] memory both = _join(_answers(job, SHARD, 1), _answers(other, SHARD, 1));
+        uint256 commitEpoch = _commitEpochOf(_id(job), SHARD, 0);
+        NodeId liar = _first(_committee(_id(job), SHARD, 0), _committee(_id(other), SHARD, 0));
+        _playHalfALie(both, liar, other, commitEpoch);
+        Answer memory first = both[0];
+        uint16 slots = _paidSlots(first);
+        _settle(_one(first));
+        (receipt, settled) = (_receipt(first, slots), first);
+        _ruled(first.root);
+        _report(liar);
         assertEq(registry.nodeView(liar).stake, 500 ether, "scene: reported");
         uint256 before = _maturing(liar);
         assertEq(_settle(_one(both[1])), 1, "the other answer settles");

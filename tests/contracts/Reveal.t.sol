@@ -277,7 +277,7 @@ contract RevealTest is Base {
     }
 
     function testFuzz_reveal__anyAscendingBatch__opensToThePlainRoot(uint256 seed, uint256 count) public {
-        count = bound(count, 1, 40);
+        count = bound(count, 1, 24);
         bytes memory packed;
         uint256 key;
         for (uint256 i; i < count; ++i) {

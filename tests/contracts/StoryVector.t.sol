@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {CommitLedger} from "../../contracts/CommitLedger.sol";
+import {IDeployedLedger} from "./support/Deployments.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
 import {PlainTrees} from "./support/PlainTrees.sol";
@@ -56,7 +56,7 @@ contract StoryVectorTest is Story {
     function _market() internal override returns (address, address) {
         address there = vm.parseJsonAddress(json, ".ledger");
         vm.etch(there, address(ledger).code);
-        ledger = CommitLedger(there);
+        ledger = IDeployedLedger(there);
         return super._market();
     }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
+import {IDeployedToken} from "./support/Deployments.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
-import {Authority} from "../../contracts/Authority.sol";
-import {QuorateToken} from "../../contracts/QuorateToken.sol";
-import {TestStablecoin} from "../../contracts/devnet/TestStablecoin.sol";
-import {Assertions} from "./support/Assertions.sol";
+import {Deployments} from "./support/Deployments.sol";
 
 // constructor
 // ├── supply over cap: CapExceeded(cap, supply)
@@ -23,7 +22,7 @@ import {Assertions} from "./support/Assertions.sol";
 // └── after its deadline: ERC2612ExpiredSignature
 // TestStablecoin
 // └── six decimals, fixed supply, permit
-contract TokenTest is Assertions {
+contract TokenTest is Deployments {
     uint256 internal constant CAP = 1_000 ether;
     uint256 internal constant HOLDER_SECRET = 0xA11CE;
     uint64 internal constant MINTER = 7;
@@ -32,14 +31,14 @@ contract TokenTest is Assertions {
     address internal stranger = address(0xB);
     address internal minter = address(0xC);
     address internal holder = vm.addr(HOLDER_SECRET);
-    Authority internal authority;
-    QuorateToken internal token;
+    IAccessManager internal authority;
+    IDeployedToken internal token;
 
     function setUp() public {
-        authority = new Authority(owner);
-        token = new QuorateToken(address(authority), holder, 400 ether, CAP);
+        authority = _newAuthority(owner);
+        token = _newToken(address(authority), holder, 400 ether, CAP);
         bytes4[] memory selectors = new bytes4[](1);
-        selectors[0] = QuorateToken.mint.selector;
+        selectors[0] = IDeployedToken.mint.selector;
         vm.startPrank(owner);
         authority.setTargetFunctionRole(address(token), selectors, MINTER);
         authority.grantRole(MINTER, minter, 0);
@@ -55,8 +54,8 @@ contract TokenTest is Assertions {
     }
 
     function test_constructor__supplyOverCap__reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(QuorateToken.CapExceeded.selector, CAP, CAP + 1));
-        new QuorateToken(address(authority), holder, CAP + 1, CAP);
+        vm.expectRevert(abi.encodeWithSelector(IDeployedToken.CapExceeded.selector, CAP, CAP + 1));
+        _newToken(address(authority), holder, CAP + 1, CAP);
     }
 
     function test_mint__noRole__reverts() public {
@@ -72,7 +71,7 @@ contract TokenTest is Assertions {
         vm.startPrank(minter);
         token.mint(stranger, 600 ether);
         assertEq(token.balanceOf(stranger), 600 ether, "minted to");
-        vm.expectRevert(abi.encodeWithSelector(QuorateToken.CapExceeded.selector, CAP, CAP + 1));
+        vm.expectRevert(abi.encodeWithSelector(IDeployedToken.CapExceeded.selector, CAP, CAP + 1));
         token.mint(stranger, 1);
         vm.stopPrank();
     }
@@ -84,7 +83,7 @@ contract TokenTest is Assertions {
         token.burn(600 ether);
         assertEq(token.totalSupply(), 400 ether, "supply fell");
         assertEq(token.minted(), CAP, "minted stays");
-        vm.expectRevert(abi.encodeWithSelector(QuorateToken.CapExceeded.selector, CAP, CAP + 5));
+        vm.expectRevert(abi.encodeWithSelector(IDeployedToken.CapExceeded.selector, CAP, CAP + 5));
         vm.prank(minter);
         token.mint(stranger, 5);
     }
@@ -94,7 +93,7 @@ contract TokenTest is Assertions {
         for (uint256 i; i < amounts.length; ++i) {
             uint256 amount = bound(amounts[i], 0, CAP / 4);
             bool fits = sum + amount <= CAP;
-            if (!fits) vm.expectRevert(abi.encodeWithSelector(QuorateToken.CapExceeded.selector, CAP, sum + amount));
+            if (!fits) vm.expectRevert(abi.encodeWithSelector(IDeployedToken.CapExceeded.selector, CAP, sum + amount));
             vm.prank(minter);
             token.mint(stranger, amount);
             if (fits) sum += amount;
@@ -137,7 +136,7 @@ contract TokenTest is Assertions {
     }
 
     function test_stablecoin__deployed__hasSixDecimalsAndFixedSupply() public {
-        TestStablecoin coin = new TestStablecoin(holder, 5e12);
+        IDeployedToken coin = _newStablecoin(holder, 5e12);
         assertEq(coin.decimals(), 6, "decimals");
         assertEq(coin.totalSupply(), 5e12, "supply");
         assertEq(coin.balanceOf(holder), 5e12, "holder");

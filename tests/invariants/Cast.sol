@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {JobMarket} from "../../contracts/JobMarket.sol";
 import {NodeId} from "../../contracts/interfaces/Types.sol";
 import {Story} from "../contracts/support/Story.sol";
 
@@ -160,8 +159,8 @@ abstract contract Cast is Story {
         (shape_.ring, shape_.revealGrace) = (uint32(RING), uint32(GRACE));
     }
 
-    function _params() internal pure override returns (JobMarket.Params memory) {
-        return JobMarket.Params(uint32(SETTLE_GRACE), uint32(REPORT), 100, 10);
+    function _params() internal pure override returns (MarketParams memory) {
+        return MarketParams(uint32(SETTLE_GRACE), uint32(REPORT), 100, 10);
     }
 
     function _courtOf() internal override returns (address) {

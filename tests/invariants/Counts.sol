@@ -79,7 +79,7 @@ library Counts {
         t[24] = Row("resolve: overturned by a captured court", 0);
         t[25] = Row("resolve without verdict", 20);
         t[26] = Row("closeCase", 0);
-        t[27] = Row("reportWrong", 20);
+        t[27] = Row("reportWrong", 10);
         t[28] = Row("reportWrong of another attempt", 0);
         t[29] = Row("reportWrong by a captured court", 0);
         t[30] = Row("reportUnrevealed", 20);

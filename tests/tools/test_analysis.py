@@ -4,7 +4,6 @@ slither.findings ...... only high and medium; those entirely in dependencies and
 slither.suppressions .. the detector and its reason; without one, or as a block, the reason is empty
 coverage.read_lcov .... counts add up; `-` is a branch that was not reached
 coverage.report_of .... our own contracts only
-coverage.linked_text .. what tests deploy is deployed by name; other `new` and `try new` stay
 """
 
 from __future__ import annotations
@@ -113,15 +112,3 @@ def test_report_of__mocks__are_not_part(tool: Tool) -> None:
 
 def test_report_of__nothing__is_no_success(tool: Tool) -> None:
     assert tool("coverage").report_of({}, [])["branches_total_pct"] == pytest.approx(0.0)
-
-
-def test_linked_text__new_of_ours__is_deployed_by_name(tool: Tool) -> None:
-    text = "a = new Market(b, (1 + 2), new Coin());\nc = new bytes(3);\ntry new Market(1) {} catch {}\n"
-    places = {"Market": "contracts/M.sol:Market", "Coin": "contracts/C.sol:Coin"}
-    linked = tool("coverage").linked_text(text, places, "D")
-    cheat = "D(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D).deployCode"
-    coin = f'Coin(payable({cheat}("contracts/C.sol:Coin", abi.encode())))'
-    assert f'a = Market(payable({cheat}("contracts/M.sol:Market", abi.encode(b, (1 + 2), {coin}))));' in linked
-    assert "c = new bytes(3);\ntry new Market(1) {} catch {}" in linked
-    assert linked.count("interface D") == 1
-    assert tool("coverage").linked_text("x = new bytes(1);", places, "D") == "x = new bytes(1);"

@@ -67,6 +67,26 @@ def test_differences__library_moved_in_one_file__is_named(tool: Load, configs: t
     ]
 
 
+def test_compiled_in__contract_or_library_imported__is_named(tool: Load, tmp_path: Path) -> None:
+    for folder in ("contracts/libraries", "contracts/interfaces", "tests/contracts/support", "tests/libraries"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("Court.sol", "libraries/Trees.sol", "interfaces/ICourt.sol"):
+        (tmp_path / "contracts" / file).touch()
+    trees = 'import {Trees} from "../../contracts/libraries/Trees.sol";\n'
+    (tmp_path / "tests/contracts/A.t.sol").write_text('import {ICourt} from "../../contracts/interfaces/ICourt.sol";\n')
+    (tmp_path / "tests/contracts/B.t.sol").write_text(
+        f'import {{\n    A,\n    Court\n}} from "../../contracts/Court.sol";\n{trees}'
+    )
+    (tmp_path / "tests/contracts/support/C.sol").write_text('import "../../../contracts/Court.sol";\n')
+    (tmp_path / "tests/libraries/Trees.t.sol").write_text(trees)
+    advice = "deploy it from its artifact (Deployments.sol), or test a library in tests/libraries"
+    assert list(tool("check_config").compiled_in(tmp_path)) == [
+        f"tests/contracts/B.t.sol imports contracts/Court.sol: {advice}",
+        f"tests/contracts/B.t.sol imports contracts/libraries/Trees.sol: {advice}",
+        f"tests/contracts/support/C.sol imports contracts/Court.sol: {advice}",
+    ]
+
+
 def test_addresses__lock_with_an_index__is_named(tool: Load, tmp_path: Path) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "base.txt").write_text("a==1 \\\n--index-url somewhere\n")

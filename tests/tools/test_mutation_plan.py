@@ -71,16 +71,17 @@ def test_order__small_sample__holds_every_file_and_operator() -> None:
 
 @pytest.fixture
 def near(tmp_path: Path) -> Nearness:
-    tests = tmp_path / "tests" / "contracts"
-    tests.mkdir(parents=True)
     for name, functions in {"Pay": ["pay", "pay"], "Roll": ["roll"], "Other": ["other"]}.items():
         body = "".join(
             f"function test_{function}__case{n}__works() public {{}}" for n, function in enumerate(functions)
         )
-        imported = "../../contracts/Pay.sol" if name == "Pay" else "../../contracts/libraries/Rolls.sol"
+        imported = "../../contracts/interfaces/IPay.sol" if name == "Pay" else "../../contracts/libraries/Rolls.sol"
+        tests = tmp_path / "tests" / ("contracts" if name == "Pay" else "libraries")
+        tests.mkdir(parents=True, exist_ok=True)
         (tests / f"{name}.t.sol").write_text(f'import {{X}} from "{imported}";\n{body}')
-    (tmp_path / "contracts" / "libraries").mkdir(parents=True)
-    (tmp_path / "contracts" / "Pay.sol").write_text('import {Rolls} from "./libraries/Rolls.sol";')
+    for folder in ("libraries", "interfaces"):
+        (tmp_path / "contracts" / folder).mkdir(parents=True)
+    (tmp_path / "contracts" / "interfaces" / "IPay.sol").write_text('import {Rolls} from "../libraries/Rolls.sol";')
     (tmp_path / "contracts" / "libraries" / "Rolls.sol").write_text("")
     call = {"nodeType": "Identifier", "name": "_inner", "src": "0:1:0"}
     caller = {"nodeType": "FunctionDefinition", "name": "pay", "src": "0:1:0", "body": call}
@@ -88,20 +89,20 @@ def near(tmp_path: Path) -> Nearness:
 
 
 def test_nearest__own_tests_and_callers__come_first(near: Nearness) -> None:
-    assert near.nearest(mutant(1, function="roll")) == ["tests/contracts/Roll.t.sol"]
+    assert near.nearest(mutant(1, function="roll")) == ["tests/libraries/Roll.t.sol"]
     assert near.nearest(mutant(1, function="_inner")) == ["tests/contracts/Pay.t.sol"]
     assert near.nearest(mutant(1, function="unknown")) == []
 
 
 def test_nearest__after_a_kill__prefers_the_killer(near: Nearness) -> None:
-    near.learn(mutant(1, function="_inner"), "tests/contracts/Other.t.sol")
-    assert near.nearest(mutant(2, function="_inner"))[0] == "tests/contracts/Other.t.sol"
+    near.learn(mutant(1, function="_inner"), "tests/libraries/Other.t.sol")
+    assert near.nearest(mutant(2, function="_inner"))[0] == "tests/libraries/Other.t.sol"
 
 
 def test_units__tests_that_deploy_nothing__are_those_of_the_library(near: Nearness) -> None:
     units = near.units(mutant(1, file="contracts/libraries/Rolls.sol"))
-    assert units == ["tests/contracts/Other.t.sol", "tests/contracts/Roll.t.sol"]
-    assert near.units(mutant(1, file="contracts/Pay.sol")) == []
+    assert units == ["tests/libraries/Other.t.sol", "tests/libraries/Roll.t.sol"]
+    assert near.units(mutant(1, file="contracts/interfaces/IPay.sol")) == []
 
 
 def test_state__second_run__knows_what_the_first_found(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_stages__baseline__leaves_failing_tests_out_of_all_and_slow_ones_out_of_
         ["tests/contracts/U.t.sol"], ["tests/contracts/A.t.sol", "tests/contracts/B.t.sol"], baseline
     )
     assert unit[1][1] == "tests/contracts/U.t.sol"
-    assert unit[2]["FOUNDRY_DYNAMIC_TEST_LINKING"] == "false"
+    assert unit[2]["FOUNDRY_OUT"] != near[2].get("FOUNDRY_OUT")
     assert near[1][1] == "{tests/contracts/A.t.sol,tests/contracts/B.t.sol}"
     assert near[1][3] == quick[1][3] == r"^(test_gas|testFuzz_slow)\b"
     assert whole[1] == ["--no-match-test", r"^(test_gas)\b"]

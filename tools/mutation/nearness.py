@@ -17,7 +17,6 @@ from tools.mutation.mutants import Mutant, Node, children
 from tools.mutation.sources import Source, closure
 
 TEST = re.compile(r"function test(?:Fuzz)?_(\w+?)__")
-DEPLOYED = re.compile(r"contracts/\w+\.sol$")
 NEAREST = 3
 FADING = 0.4  # weight of a caller's tests against those of the function itself
 
@@ -31,12 +30,11 @@ class Nearness:
             self._read_calls(source.tree, "")
         self._tests: dict[str, Counter[str]] = {}
         self._units: dict[str, list[str]] = defaultdict(list)
-        for path in sorted((root / "tests" / "contracts").rglob("*.t.sol")):
-            file = path.relative_to(root).as_posix()
-            self._tests[file] = Counter(TEST.findall(path.read_text()))
-            reached = closure(root, [file])
-            if not any(DEPLOYED.match(name) for name in reached):
-                for name in reached:
+        for folder in ("contracts", "libraries"):
+            for path in sorted((root / "tests" / folder).rglob("*.t.sol")):
+                file = path.relative_to(root).as_posix()
+                self._tests[file] = Counter(TEST.findall(path.read_text()))
+                for name in closure(root, [file]) if folder == "libraries" else ():
                     self._units[name].append(file)
         self._killers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 

@@ -10,13 +10,9 @@ from tools.mutation.mutants import Mutant
 from tools.mutation.nearness import Nearness
 from tools.mutation.workspace import FEWER_RUNS, SHORT_STORIES, Baseline, Workspace
 
-CONTRACT_TESTS = "tests/contracts/**"
+CONTRACT_TESTS = "tests/{contracts,libraries}/**"
 # Unit tests deploy nothing: what the library's other users are compiled to does not matter to them.
-ALONE = {
-    "FOUNDRY_OUT": "build/unit/out",
-    "FOUNDRY_CACHE_PATH": "build/unit/cache",
-    "FOUNDRY_DYNAMIC_TEST_LINKING": "false",
-}
+ALONE = {"FOUNDRY_OUT": "build/unit/out", "FOUNDRY_CACHE_PATH": "build/unit/cache"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ import tomli_w
 from tools.mutation.forge import Compiler, Outcome, forge_test
 from tools.mutation.sources import digest
 
-FOLDERS = ("contracts", "tests/contracts", "tests/invariants", "tests/vectors")
+FOLDERS = ("contracts", "tests/contracts", "tests/libraries", "tests/invariants", "tests/vectors")
 NO_OPTIMISER = dict.fromkeys(
     ("peephole", "inliner", "jumpdestRemover", "orderLiterals", "deduplicate", "cse", "constantOptimizer"), False
 )
@@ -62,7 +62,6 @@ def settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
         "optimizer_details": NO_OPTIMISER
         | {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
         "via_ir": True,
-        "dynamic_test_linking": True,
         "bytecode_hash": "none",
         "cbor_metadata": False,
         "fs_permissions": [{"access": "read", "path": "./tests/vectors"}],

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
-import {TestStablecoin} from "../../../contracts/devnet/TestStablecoin.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {NodeId, ShardStatus} from "../../../contracts/interfaces/Types.sol";
 import {CourtScenes} from "../support/CourtScenes.sol";
@@ -14,7 +13,7 @@ import {CourtScenes} from "../support/CourtScenes.sol";
 contract CourtAttackTest is CourtScenes {
     /// @dev A requester who can pay anything.
     function _payToken() internal override returns (address) {
-        return address(new TestStablecoin(requester, type(uint128).max));
+        return address(_newStablecoin(requester, type(uint128).max));
     }
 
     /// @dev Two hundred seats of a friend against ten old ones.

@@ -93,12 +93,28 @@ contract SettlersAttackTest is ManyScenes {
         assertEq(_paid(), 3 * PAY, "as ever");
     }
 
-    /// @dev Where the three byte strings begin is the sender's choice: they may share bytes, or lie in one another.
-    function testFuzz_attack__overlappingStrings__fails(uint256 a, uint256 b, uint256 c) public {
-        Answer[] memory answers = _four();
-        SettleCalls.Call memory plan = _plan(answers);
-        bytes memory data = abi.encodeCall(IJobMarket.settle, (plan.entries, plan.lanes, plan.openings, NodeId.wrap(0)));
-        uint256[3] memory offsets = [bound(a, 0, 5), bound(b, 0, 5), bound(c, 0, 5)];
+    /// @dev Where the three byte strings begin is the sender's choice: they may share bytes, or lie in one another. Every
+    /// mix of: where one of the three begins, or up to two bytes further.
+    function test_attack__overlappingStrings__fails() public {
+        SettleCalls.Call memory plan = _plan(_four());
+        for (uint256 mix; mix < 6 ** 3; ++mix) {
+            bytes memory data = _displaced(plan, mix);
+            uint256 id = vm.snapshotState();
+            vm.prank(stranger);
+            (bool ok, bytes memory answer) = address(market).call(data);
+            if (ok) {
+                assertTrue(abi.decode(answer, (uint256)) == 4 && _paid() == (2 * 3 + 2 * 2) * PAY, "all or nothing");
+            } else {
+                assertEq(_paid(), 0, "nothing");
+            }
+            vm.revertToState(id);
+        }
+        assertEq(_send(plan, stranger), 4, "the honest call settles");
+    }
+
+    /// @dev The call with its three offsets replaced; each digit of `mix` chooses for one.
+    function _displaced(SettleCalls.Call memory plan, uint256 mix) private pure returns (bytes memory data) {
+        data = abi.encodeCall(IJobMarket.settle, (plan.entries, plan.lanes, plan.openings, NodeId.wrap(0)));
         uint256[3] memory own;
         for (uint256 i; i < 3; ++i) {
             assembly ("memory-safe") {
@@ -106,17 +122,11 @@ contract SettlersAttackTest is ManyScenes {
             }
         }
         for (uint256 i; i < 3; ++i) {
-            uint256 offset = offsets[i] < 3 ? own[offsets[i]] : own[i] + offsets[i] - 3;
+            uint256 choice = mix / 6 ** i % 6;
+            uint256 offset = choice < 3 ? own[choice] : own[i] + choice - 3;
             assembly ("memory-safe") {
                 mstore(add(add(data, 36), shl(5, i)), offset)
             }
         }
-        uint256 id = vm.snapshotState();
-        vm.prank(stranger);
-        (bool ok, bytes memory answer) = address(market).call(data);
-        if (ok) assertTrue(abi.decode(answer, (uint256)) == 4 && _paid() == (2 * 3 + 2 * 2) * PAY, "all or nothing");
-        else assertEq(_paid(), 0, "nothing");
-        vm.revertToState(id);
-        assertEq(_send(plan, stranger), 4, "the honest call settles");
     }
 }

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Authority} from "../../../contracts/Authority.sol";
-import {CommitLedger} from "../../../contracts/CommitLedger.sol";
-import {NodeRegistry} from "../../../contracts/NodeRegistry.sol";
-import {QuorateToken} from "../../../contracts/QuorateToken.sol";
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
+import {IDeployedLedger, IDeployedRegistry, IDeployedToken} from "./Deployments.sol";
 import {ICommitLedger} from "../../../contracts/interfaces/ICommitLedger.sol";
 import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../../contracts/interfaces/Types.sol";
-import {Assertions} from "./Assertions.sol";
+import {Deployments} from "./Deployments.sol";
 import {HeaderBytes} from "./HeaderBytes.sol";
 
 /// @title A registry and a ledger, a cast, a clock, and what the cast does every day
 /// @dev `setUp` deploys with the numbers of `_shape`, and `_market` for the market's address, both for tests to override.
 /// A test starts in block 10 of epoch `START`.
-abstract contract Base is Assertions {
+abstract contract Base is Deployments {
     struct Shape {
         uint32 epochBlocks;
         uint32 ring;
@@ -37,10 +35,10 @@ abstract contract Base is Assertions {
 
     Shape internal shape;
     PoolId internal pool = PoolId.wrap(1);
-    Authority internal authority;
-    QuorateToken internal stakeToken;
-    NodeRegistry internal registry;
-    CommitLedger internal ledger;
+    IAccessManager internal authority;
+    IDeployedToken internal stakeToken;
+    IDeployedRegistry internal registry;
+    IDeployedLedger internal ledger;
 
     mapping(NodeId node => uint256) internal secretOf;
     mapping(NodeId node => address) internal keyOf;
@@ -52,10 +50,10 @@ abstract contract Base is Assertions {
         shape = _shape();
         vm.warp(1_700_000_000);
         vm.etch(HeaderBytes.HISTORY, HeaderBytes.HISTORY_CODE);
-        authority = new Authority(owner);
-        stakeToken = new QuorateToken(address(authority), owner, SUPPLY, SUPPLY * 2);
-        registry = new NodeRegistry(address(authority), _stakeToken(), shape.epochBlocks, shape.ring, shape.lead);
-        ledger = new CommitLedger(registry, shape.revealGrace, shape.unrevealedBps);
+        authority = _newAuthority(owner);
+        stakeToken = _newToken(address(authority), owner, SUPPLY, SUPPLY * 2);
+        registry = _newRegistry(address(authority), _stakeToken(), shape.epochBlocks, shape.ring, shape.lead);
+        ledger = _newLedger(registry, shape.revealGrace, shape.unrevealedBps);
         (address market_, address court_) = _market();
         vm.startPrank(owner);
         registry.wire(address(ledger), market_, court_);

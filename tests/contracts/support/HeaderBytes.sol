@@ -30,13 +30,10 @@ library HeaderBytes {
             new bytes(256),
             hex"80"
         );
+        bytes memory middle = abi.encodePacked(
+            integer(number), integer(60_000_000), integer(gasUsed), integer(time), bytesOf(extra), word(prevRandao)
+        );
         bytes memory tail = abi.encodePacked(
-            integer(number),
-            integer(60_000_000),
-            integer(gasUsed),
-            integer(time),
-            bytesOf(extra),
-            word(prevRandao),
             hex"880000000000000000",
             integer(7),
             word(keccak256("withdrawals")),
@@ -45,7 +42,7 @@ library HeaderBytes {
             word(keccak256("beacon")),
             word(keccak256("requests"))
         );
-        return list(abi.encodePacked(head, tail));
+        return list(abi.encodePacked(head, middle, tail));
     }
 
     function word(bytes32 value) internal pure returns (bytes memory) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {JobMarket} from "../../../contracts/JobMarket.sol";
+import {IDeployedMarket} from "./Deployments.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId, ShardStatus} from "../../../contracts/interfaces/Types.sol";
 import {SettleCalls} from "./SettleCalls.sol";
@@ -255,7 +255,7 @@ abstract contract Scenes is Story {
         storageVm.cool(address(market));
         storageVm.cool(address(registry));
         storageVm.cool(address(ledger));
-        JobMarket target = market;
+        IDeployedMarket target = market;
         gas = gasleft();
         target.settle(plan.entries, plan.lanes, plan.openings, payee);
         gas -= gasleft();

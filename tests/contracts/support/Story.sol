@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDeployedCourt, IDeployedMarket} from "./Deployments.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {Court} from "../../../contracts/Court.sol";
-import {JobMarket} from "../../../contracts/JobMarket.sol";
-import {TestStablecoin} from "../../../contracts/devnet/TestStablecoin.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {AnswerClass, JobId, NodeId} from "../../../contracts/interfaces/Types.sol";
 import {Base} from "./Base.sol";
@@ -22,8 +20,8 @@ abstract contract Story is Base {
         bytes32 root;
     }
 
-    JobMarket internal market;
-    Court internal court;
+    IDeployedMarket internal market;
+    IDeployedCourt internal court;
     IERC20 internal payToken;
 
     function setUp() public virtual override {
@@ -34,8 +32,8 @@ abstract contract Story is Base {
 
     // --- what a test may change -----------------------------------------------------------------------------------
 
-    function _params() internal view virtual returns (JobMarket.Params memory) {
-        return JobMarket.Params({settleGrace: 8, reportEpochs: 4, settleFeeBps: 100, absentBps: 10});
+    function _params() internal view virtual returns (MarketParams memory) {
+        return MarketParams({settleGrace: 8, reportEpochs: 4, settleFeeBps: 100, absentBps: 10});
     }
 
     function _courtOf() internal virtual returns (address) {
@@ -43,7 +41,7 @@ abstract contract Story is Base {
     }
 
     function _newCourt() internal returns (address) {
-        return address(new Court(registry, ledger, _judges(), 5_000));
+        return address(_newCourt(registry, ledger, _judges(), 5_000));
     }
 
     function _judges() internal view virtual returns (uint8) {
@@ -52,13 +50,13 @@ abstract contract Story is Base {
 
     /// @dev The payment token; the requester must hold enough of it.
     function _payToken() internal virtual returns (address) {
-        return address(new TestStablecoin(requester, 1e24));
+        return address(_newStablecoin(requester, 1e24));
     }
 
     function _market() internal virtual override returns (address, address) {
         payToken = IERC20(_payToken());
-        court = Court(_courtOf());
-        market = new JobMarket(address(authority), registry, ledger, address(payToken), address(court), _params());
+        court = IDeployedCourt(_courtOf());
+        market = _newMarket(address(authority), registry, ledger, address(payToken), address(court), _params());
         return (address(market), address(court));
     }
 

@@ -43,6 +43,8 @@ interface Vm {
     function assume(bool condition) external pure;
 
     // --- vectors ---
+    /// @dev Creation code of a compiled contract, `File.sol:Name`.
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);

@@ -5,7 +5,7 @@ import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {Epochs} from "../../contracts/libraries/Epochs.sol";
 import {JobWord} from "../../contracts/libraries/JobWord.sol";
 import {ClockHarness} from "../../contracts/mocks/ClockHarness.sol";
-import {Assertions} from "./support/Assertions.sol";
+import {Assertions} from "../contracts/support/Assertions.sol";
 
 // Clock
 // ├── constructor: each number out of its range, and the ring against EIP-2935's 8191: BadParameter(name, min, max, actual)
@@ -20,25 +20,23 @@ contract EpochsTest is Assertions {
 
     // --- clock ----------------------------------------------------------------------------------------------------
 
-    /// @dev In a frame of its own: forge's dynamic linking makes a cheatcode of `new`, and a cheatcode that reverts as
-    /// expected ends the test there, as passed.
-    function deployClock(uint32 epochBlocks, uint32 ring, uint32 lead) external returns (ClockHarness) {
+    function _freshClock(uint32 epochBlocks, uint32 ring, uint32 lead) private returns (ClockHarness) {
         return new ClockHarness(epochBlocks, ring, lead);
     }
 
     function test_constructor__numberOutOfRange__reverts() public {
         _expect("EPOCH_BLOCKS", 3, 3_600, 2);
-        this.deployClock(2, 128, 1);
+        _freshClock(2, 128, 1);
         _expect("EPOCH_BLOCKS", 3, 3_600, 3_601);
-        this.deployClock(3_601, 128, 1);
+        _freshClock(3_601, 128, 1);
         _expect("LEAD", 1, 9, 0);
-        this.deployClock(10, 128, 0);
+        _freshClock(10, 128, 0);
         _expect("LEAD", 1, 9, 10);
-        this.deployClock(10, 128, 10);
+        _freshClock(10, 128, 10);
         _expect("RING", 16, 818, 15);
-        this.deployClock(10, 15, 4);
+        _freshClock(10, 15, 4);
         _expect("RING", 16, 818, 819);
-        this.deployClock(10, 819, 4);
+        _freshClock(10, 819, 4);
     }
 
     function _expect(string memory name, uint256 min, uint256 max, uint256 actual) private {

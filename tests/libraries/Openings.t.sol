@@ -4,9 +4,9 @@ pragma solidity 0.8.37;
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {Words} from "../../contracts/libraries/Words.sol";
 import {Openings} from "../../contracts/market/Openings.sol";
-import {Assertions} from "./support/Assertions.sol";
-import {PlainTrees} from "./support/PlainTrees.sol";
-import {SettleCalls} from "./support/SettleCalls.sol";
+import {Assertions} from "../contracts/support/Assertions.sol";
+import {PlainTrees} from "../contracts/support/PlainTrees.sol";
+import {SettleCalls} from "../contracts/support/SettleCalls.sol";
 
 // The unchecked reads of openings against plain ones; every rule through `settle` is in the market's tests.
 //

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Payout} from "../../contracts/libraries/Payout.sol";
-import {Assertions} from "./support/Assertions.sol";
+import {Assertions} from "../contracts/support/Assertions.sol";
 
 // escrow
 // └── gross and both fees, each rounded down: enough for any way of settling it (golden vectors)
