@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
@@ -12,13 +12,30 @@ from lab.run import Outcome, honest
 from lab.scenario import Basis
 from lab.simulate.expected import binomial_interval
 from lab.stage import COMMITTEE
-from lab.tally import COIN, ETHER, ETHER_PRICE, STAKE_PRICE, STAKE_UNIT, Party
+from lab.tally import COIN, ETHER, ETHER_PRICE, STAKE_PRICE, STAKE_UNIT, Party, Results
 from nodeagent.cli.common import whole
 from nodeagent.cli.requester_common import table
 
 FORMAT = "quorate/lab/1"
 REPORTED, REFUSED = 0.95, 0.9999
 """Level of the interval that is printed, and of the one that a run must not leave."""
+ATTACKS: Mapping[str, tuple[str, Callable[[Party, Results], bool]]] = {
+    "lazy": ("opened what the others did not", lambda party, _: party.opened > party.paid),
+    "flipflopper": ("opened what the others did not", lambda party, _: party.opened > party.paid),
+    "withholder": ("was punished for what it never opened", lambda party, _: not party.opened and party.slashes > 0),
+    "ghost": ("was punished for being away", lambda party, _: not party.opened and party.slashes > 0),
+    "copier": ("sent what was refused, and opened nothing", lambda party, _: not party.opened and party.change.wei < 0),
+    "enumerator": ("was punished for what did not open", lambda party, _: party.slashes > 0),
+    "cartel": (
+        "sold its answer, or tried to",
+        lambda party, found: found.wrong_settled > 0 or party.opened > party.paid,
+    ),
+    "accuser": ("put bonds on right answers", lambda party, found: party.bonds > 0 and found.appeals > 0),
+    "sybil": ("worked", lambda party, _: party.opened > 0),
+    "hole-maker": ("worked until it left", lambda party, _: party.opened > 0),
+    "censor": ("left members out", lambda _, found: found.left_out > 0),
+}
+"""By a party's name: what shows that it did what it is there for. A run in which it did not shows nothing."""
 
 
 def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -107,6 +124,9 @@ def verdict(outcome: Outcome) -> dict[str, bool]:
         low, high = binomial_interval(results.shards, float(getattr(outcome.expected, name)), REFUSED)
         checks[f"{name.replace('_', ' ')} as often as expected"] = low <= getattr(results, name) <= high
     checks["whoever answered right was paid"] = results.unclaimed == 0
+    for party in adversaries(outcome):
+        words, took_place = ATTACKS[party.name]
+        checks[f"the {party.name} {words}"] = took_place(party, results)
     if outcome.scenario.basis in (Basis.HONEST, Basis.OWN):
         checks["the adversary ends below honest"] = bad < good
     if outcome.scenario.basis is Basis.DRAWS:

@@ -57,7 +57,7 @@ SCENARIOS = (
         "false-accuser",
         "one node appeals right answers",
         TWO_EACH,
-        (_role("accuser", (1,), HONEST, every=4),),
+        (Role("accuser", AGENTS + "accuser", (1,), {"every": 4}, camp=HONEST),),
         appeal_epochs=WINDOW,
         pace=4,
         epochs=6,

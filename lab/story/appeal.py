@@ -44,6 +44,8 @@ EPOCH_S = 6.0  # for a machine that is idle: nine agents share its cores
 MOST_JOBS, PATIENCE_S, POLL_S = 20, 300.0, 0.3
 Say = Callable[[str], None]
 PASSING = ("is computing", "sealed", "draw can no longer", "can be appealed", "is open until")  # soon untrue
+POURED = ("returned", "refunded", "burned")
+"""Where what is forfeited goes, and what the judges did not earn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ def faults(report: dict[str, Any]) -> list[str]:
         found.append(f"slashed were {report['slashed']}, the liars are {report['liars']}")
     if report["honest_slashed"]:
         found.append(f"honest nodes lost {report['honest_slashed']} of stake")
+    taken, given = sum(report["forfeited"].values()) + report["unearned"], sum(report[k] for k in POURED)
+    if taken != given:
+        found.append(f"the case took {taken} and gave out {given}")
     if report["final_tasks"] != report["tasks"]:
         found.append(f"{report['final_tasks']} of {report['tasks']} tasks are final")
     return found
@@ -126,7 +131,7 @@ def _play(cast: Cast, out: Path, model: Path, inputs: Path, say: Say) -> Told:
     facts = gather(cast.rpc, cast.deployment, history, shard)
     final = _final_tasks(session, history, shard, out, say)
     events = events_since(cast.rpc, cast.deployment, case.at.block)
-    money = money_of(case, history.posted.requester, events)
+    money = money_of(history.posted.job, case, history.posted.requester, events)
     honest = set(cast.honest)
     since = events_since(cast.rpc, cast.deployment, started)
     slashed = sum(e.amount for e in since if isinstance(e, Slashed) and int(e.node) in honest)
@@ -249,6 +254,7 @@ def _report(told: Told) -> dict[str, Any]:
         "settled_root": "0x" + case.settled_root.hex(),
         "verdict": "0x" + (case.verdict or b"").hex(),
         "overturned": case.overturned,
+        "unearned": case.refund or 0,
         "tasks": len(range(SHARD)),
         "final_tasks": told.final,
         "honest_slashed": told.honest_slashed,

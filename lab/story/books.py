@@ -9,9 +9,20 @@ from typing import Any
 
 from nodeagent.chain.decoding import decode_log
 from nodeagent.chain.deployment import Deployment
-from nodeagent.chain.events import Assigned, Claimed, Event, Forfeited, Slashed
+from nodeagent.chain.events import (
+    Assigned,
+    CaseClosed,
+    Claimed,
+    EndedWithoutVerdict,
+    Event,
+    Forfeited,
+    Resolved,
+    Slashed,
+    WrongReported,
+)
 from nodeagent.chain.rpc import Rpc
 from nodeagent.client.cases import Case
+from nodeagent.protocol.types import JobId
 
 BURNED = "0x000000000000000000000000000000000000dEaD"
 
@@ -44,23 +55,34 @@ def events_since(rpc: Rpc, deployment: Deployment, block: int) -> list[Event]:
     return sorted((e for e in found if e is not None), key=lambda e: (e.at.block, e.at.index))
 
 
-def money_of(case: Case, requester: str, events: Sequence[Event]) -> Money:
-    """What the case and its reports moved, from the events since it was posted."""
+def money_of(job: JobId, case: Case, requester: str, events: Sequence[Event]) -> Money:
+    """What the case about a job's shard and its reports moved, from the events since it was posted.
+
+    Other cases may move money of the same parties at the same time: only what came in the transactions of this one
+    counts.
+    """
+    own = {
+        event.at.tx
+        for event in events
+        if isinstance(event, Resolved | EndedWithoutVerdict | WrongReported | CaseClosed)
+        and (event.job, event.shard) == (job, case.shard)
+    }
     forfeited: Counter[int] = Counter()
     claimed: Counter[int] = Counter()
     slashed: Counter[int] = Counter()
     assigned: Counter[str] = Counter()
     reward = 0
-    wrong = {int(w.node) for w in case.wrong}
     for event in events:
         match event:
+            case Claimed() if (event.job, event.shard) == (job, case.shard):
+                claimed[int(event.node)] += event.amount
+            case _ if event.at.tx not in own:
+                pass
             case Forfeited():
                 forfeited[int(event.node)] += event.amount
-            case Claimed() if event.shard == case.shard and event.job != case.job:
-                claimed[int(event.node)] += event.amount
-            case Slashed() if int(event.node) in wrong and event.reporter.lower() == case.accuser.lower():
+            case Slashed():
                 slashed[int(event.node)] += event.amount
-                reward += event.reward
+                reward += event.reward if event.reporter.lower() == case.accuser.lower() else 0
             case Assigned():
                 assigned[event.to.lower()] += event.amount
             case _:

@@ -83,11 +83,31 @@ def test_entry__a_cartel_above_its_threshold__is_held_to_its_rate_alone() -> Non
 def test_entry__a_censor__is_held_against_the_fees_it_gave_up() -> None:
     none = replace(CLEAN, wrong_settled=0)
     fair = replace(outcome("censor", none), expected=Chances(ZERO, ZERO, ZERO, ZERO))
-    assert failed(fair) == ["the adversary ends below honest"]
+    assert failed(fair) == ["the censor left members out", "the adversary ends below honest"]
     censored = replace(fair, results=replace(none, forgone_fees=400_000, left_out=10))
     assert failed(censored) == []
     found = entry(censored)
     assert found["honest_net"] - found["adversary_net"] == pytest.approx(0.1)
+
+
+INERT = {
+    "lazy": "the lazy opened what the others did not",
+    "flip-flopper": "the flipflopper opened what the others did not",
+    "withholder": "the withholder was punished for what it never opened",
+    "ghost": "the ghost was punished for being away",
+    "copier": "the copier sent what was refused, and opened nothing",
+    "enumerator": "the enumerator was punished for what did not open",
+    "cartel-below": "the cartel sold its answer, or tried to",
+    "false-accuser": "the accuser put bonds on right answers",
+    "hole-maker": "the hole-maker worked until it left",
+}
+
+
+@pytest.mark.parametrize("name", INERT)
+def test_entry__an_adversary_that_did_nothing__fails_whatever_it_earned(name: str) -> None:
+    none = replace(CLEAN, wrong_settled=0, appeals=0, overturned=0)
+    found = replace(outcome(name, none), expected=Chances(ZERO, ZERO, ZERO, ZERO))
+    assert failed(found) == [INERT[name]]
 
 
 def test_adds_up__an_event_that_no_balance_shows__is_noticed() -> None:

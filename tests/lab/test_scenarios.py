@@ -16,6 +16,7 @@ import lab.agents
 from lab.agents.plug import ORDERS
 from lab.expected import HONEST
 from lab.hands import HANDS
+from lab.report import ATTACKS as SIGNS
 from lab.scenario import NOBODY, Scenario, UnknownScenario
 from lab.scenarios import SCENARIOS, find
 
@@ -48,6 +49,7 @@ def test_scenarios__each__names_parties_and_hands_that_exist(scenario: Scenario)
     for role in scenario.roles:
         assert role.module == NOBODY or importlib.util.find_spec(role.module) is not None
         assert role.name != HONEST
+        assert role.name in SIGNS, "what shows that it attacked"
 
 
 @pytest.mark.parametrize("kind", KINDS)
