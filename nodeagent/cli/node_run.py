@@ -16,7 +16,7 @@ from nodeagent.cli.node_common import Node, home_option
 @click.option("--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="of the node key")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.option("--json-logs", is_flag=True, help="one JSON object a line")
-@click.option("--report", is_flag=True, help="watch every node for faults and report what is worth its gas")
+@click.option("--report", is_flag=True, help="watch the pool for faults and report what is worth its gas")
 @click.option("--wait", "wait_s", type=float, default=60.0, help="seconds to wait for the chain at the start")
 @click.pass_context
 def run(
@@ -30,9 +30,10 @@ def run(
 ) -> None:
     """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly.
 
-    With --report (or report_faults in the configuration) it also proves other nodes' faults, for a tenth of what they
-    lose, wherever that is worth more than the gas: report_stake_price is what a stake token is worth to you, in ether.
-    Rewards are the operator's: the agent sends them to it once they are worth ten times their gas, and nodeagent
+    With --report (or report_faults in the configuration) it also proves the faults of whoever is drawn in its pool, for
+    a tenth of what they lose, wherever that is worth more than the gas: report_stake_price is what a stake token is
+    worth to you, in ether. Other pools need an agent of their own; what a node seals without being drawn is not looked
+    for. Rewards are the operator's: the agent sends them to it once they are worth ten times their gas, and nodeagent
     withdraw does at any time. Answers that a verdict made wrong earn for the accuser first: they are reported in any
     case when this node's operator appealed, with --report once an accuser who was right has let some epochs pass, and
     with report_public at once, for nothing.

@@ -20,7 +20,7 @@ from nodeagent.worker.compute import Order, Warm, results_path
 from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
-from nodeagent.worker.lanewatch import read_lanes
+from nodeagent.worker.lanewatch import HORIZON, read_lanes
 from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
@@ -175,7 +175,8 @@ class Agent:
     # --- acting -------------------------------------------------------------------------------------------------
 
     def _facts(self, clock: life.Clock, draws_known: bool) -> life.Facts:
-        lanes = read_lanes(self.hands.doors.ledger, self.world, self.lottery.book, clock)
+        horizon = self.hands.deployment.ring - 2 if self.reporter.watch else HORIZON
+        lanes = read_lanes(self.hands.doors.ledger, self.world, self.lottery.book, clock, horizon)
         self.hands.ledger.note_lanes(lanes)
         return life.Facts(
             duties=duties(self.world, self.lottery.book, clock.epoch, self.habits.min_unit_price),

@@ -15,20 +15,21 @@ from nodeagent.worker.views import own_lanes
 from nodeagent.worker.world import World
 
 HORIZON = 24
-"""Epochs back to which other nodes' commits are of interest: attempts and grace of an unpaced job."""
+"""Epochs back to which other nodes' commits are of interest to a member: attempts and grace of an unpaced job."""
 MOST_PAIRS = 1_000
 
 
-def read_lanes(door: Ledger, world: World, book: DrawBook, clock: Clock) -> dict[Epoch, Lane]:
+def read_lanes(door: Ledger, world: World, book: DrawBook, clock: Clock, horizon: int = HORIZON) -> dict[Epoch, Lane]:
     """The own lanes up to the current epoch; fills ``world.committed`` for past epochs with draws.
 
+    :param horizon: epochs back to which it does: for who reports faults, as long as they can be proven
     Raises Transient faults of the endpoint.
     """
     own = [Epoch(e) for e in range(max(0, clock.epoch - clock.reveal_grace), clock.epoch + 1)]
     missing = sorted(
         commit
         for commit in book.commits()
-        if clock.epoch - HORIZON <= commit < clock.epoch and commit not in world.committed
+        if clock.epoch - horizon <= commit < clock.epoch and commit not in world.committed
     )
     others = [(node, commit) for commit in missing for node in sorted(book.drawn(commit))]
     pairs: list[tuple[NodeId, Epoch]] = [*((world.node, epoch) for epoch in own), *others]

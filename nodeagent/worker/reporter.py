@@ -37,7 +37,7 @@ class Reporter:
             for lane in reporting.unrevealed(world, now, deployment.reveal_grace):
                 call = doors.ledger.report_unrevealed(lane.node, lane.epoch)
                 self._report(lane.key, call, lane.node, deployment.parameters["UNREVEALED_BPS"])
-            for slot in reporting.absent(world, book, now, deployment.report_epochs):
+            for slot in reporting.absent(world, book, now, deployment.ring):
                 call = doors.market.report_absent(slot.job, slot.shard, slot.receipt, slot.slot)
                 self._report(slot.key, call, slot.node, deployment.parameters["ABSENT_BPS"])
         self._wrong(world, book, now)

@@ -80,15 +80,16 @@ def unrevealed(world: World, now: Epoch, reveal_grace: int) -> list[Unrevealed]:
     ]
 
 
-def absent(world: World, book: DrawBook, now: Epoch, report_epochs: int) -> list[Absent]:
-    """Slots of others that can be reported in ``now``: one a node and epoch, since a lane is punished once."""
+def absent(world: World, book: DrawBook, now: Epoch, ring: int) -> list[Absent]:
+    """Slots of others that can be reported in ``now``: one a node and epoch, since a lane is punished once.
+
+    The registry draws a committee again for ``ring - 2`` epochs.
+    """
     found: dict[tuple[Epoch, NodeId], Absent] = {}
     for (job_id, shard), where in world.settled.items():
         job = world.jobs.get(job_id)
-        if job is None or now > where.epoch + report_epochs:
-            continue
-        draw = book.get(job, shard, where.leaf.attempt)
-        if draw is None or draw.commit not in world.committed:
+        draw = book.get(job, shard, where.leaf.attempt) if job is not None else None
+        if draw is None or now > draw.start + ring - 2 or draw.commit not in world.committed:
             continue
         for slot, node in enumerate(draw.slots):
             if not node or node == world.node or node in world.committed[draw.commit]:

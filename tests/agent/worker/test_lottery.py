@@ -149,6 +149,16 @@ def test_read_lanes__epoch_over__who_committed_is_read_once() -> None:
     assert [(n, e) for n, e in door.asked[1] if n != ME] == []
 
 
+def test_read_lanes__away_for_long__a_reporter_looks_back_as_far_as_faults_are_proven() -> None:
+    w, book = lanes_scene()
+    door = LedgerDoor({(1, 10): sealed(10), (2, 10): sealed(10)})
+    clock = Clock((START + 25) * EB, EB, 2, 2, 8)
+    read_lanes(door, w, book, clock)  # type: ignore[arg-type]
+    assert w.committed == {}, "a member has no use for it any more"
+    read_lanes(door, w, book, clock, 126)  # type: ignore[arg-type]
+    assert w.committed == {START: {1, 2}}
+
+
 def test_read_lanes__epoch_still_running__nobody_is_written_down() -> None:
     w, book = lanes_scene()
     door = LedgerDoor({(1, 10): sealed(10), (2, 10): sealed(10)})

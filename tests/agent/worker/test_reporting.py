@@ -30,6 +30,7 @@ from nodeagent.worker.reporting import Unrevealed, Wrong, absent, unrevealed, wr
 from nodeagent.worker.world import World
 
 C = 10
+RING = 128
 LEAF = SettledLeaf(JobId(1), Shard(0), 0, 3, ROOT)
 
 
@@ -50,7 +51,7 @@ def test_unrevealed__past_its_grace__others_only() -> None:
 
 def test_absent__never_committed__a_slot_with_a_path_that_proves() -> None:
     w, book = scene(1, 2)
-    (found,) = absent(w, book, Epoch(112), 4)
+    (found,) = absent(w, book, Epoch(112), RING)
     draw = book.get(w.jobs[JobId(1)], Shard(0), 0)
     assert draw is not None and draw.slots[found.slot] == found.node == 3 and found.epoch == C
     assert root_from_proof(LEAF.hash(), found.receipt.path) == LEAF.hash()
@@ -58,11 +59,14 @@ def test_absent__never_committed__a_slot_with_a_path_that_proves() -> None:
 
 def test_absent__lanes_not_read_or_window_over_or_oneself__none() -> None:
     w, book = scene(1, 2)
-    assert absent(w, book, Epoch(116), 4) and not absent(w, book, Epoch(117), 4)
+    draw = book.get(w.jobs[JobId(1)], Shard(0), 0)
+    assert draw is not None
+    last = draw.start + RING - 2
+    assert absent(w, book, Epoch(last), RING) and not absent(w, book, Epoch(last + 1), RING)
     w, book = scene(2, 3)
-    assert absent(w, book, Epoch(112), 4) == [] and w.node == ME
+    assert absent(w, book, Epoch(112), RING) == [] and w.node == ME
     w.committed.clear()
-    assert absent(w, book, Epoch(112), 4) == []
+    assert absent(w, book, Epoch(112), RING) == []
 
 
 def test_unrevealed_and_absent__reported_already__not_again() -> None:
@@ -72,7 +76,7 @@ def test_unrevealed_and_absent__reported_already__not_again() -> None:
     assert unrevealed(w, Epoch(C + 9), 8) == []
     w, book = scene(1, 2)
     w.apply([ev.AbsentMarked(at(1126), NodeId(3), Epoch(C))])
-    assert absent(w, book, Epoch(112), 4) == []
+    assert absent(w, book, Epoch(112), RING) == []
 
 
 def test_absent__a_node_missed_two_epochs__the_older_first() -> None:
@@ -80,7 +84,7 @@ def test_absent__a_node_missed_two_epochs__the_older_first() -> None:
     w.apply([revealed(node, C + 3, {(1, 1): ROOT}) for node in (1, 2)])
     committed(w, C + 3, 1, 2)
     w.apply([settled(1155, SettledLeaf(JobId(1), Shard(1), 1, 3, ROOT))])
-    assert [(f.node, f.epoch) for f in absent(w, book, Epoch(115), 4)] == [(3, C), (3, C + 3)]
+    assert [(f.node, f.epoch) for f in absent(w, book, Epoch(115), RING)] == [(3, C), (3, C + 3)]
 
 
 # --- wrong ------------------------------------------------------------------------------------------------------------
