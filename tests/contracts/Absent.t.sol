@@ -271,7 +271,12 @@ contract AbsentTest is Scenes {
         _rollTo(uint256(commitEpoch) + shape.ring, 2);
         _commit(ghost, "");
         // The draw is out of reach by then, whatever the lane says.
-        vm.expectRevert();
+        uint256 start = _startOf(_id(job), 0, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                INodeRegistry.DrawOutOfRange.selector, _epoch() + 2 - shape.ring, _epoch() + 1, start
+            )
+        );
         market.reportAbsent(job, 0, receipt, slot);
         assertEq(_lane(ghost, commitEpoch) >> 224, uint256(commitEpoch) + shape.ring, "the later batch is untouched");
     }

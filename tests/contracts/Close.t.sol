@@ -85,6 +85,30 @@ contract CloseTest is Scenes {
         _refused(job, abi.encodeWithSelector(IJobMarket.AlreadyClosed.selector, job));
     }
 
+    /// @dev The one shard of a job settles with `paid` slots of `committee`; what closing gives back.
+    function _closedAfter(uint8 committee, uint8 quorum, uint16 hidden, uint256 paid) private {
+        IJobMarket.JobSpec memory spec = _spec();
+        (spec.committee, spec.quorum) = (committee, quorum);
+        JobId job = _postAmong(spec, committee - 3); // no others than three will be there to be drawn
+        uint256 escrow = _held(job);
+        assertEq(escrow, committee * PAY + committee * PAY / 100, "scene: every slot and its fee");
+        Answer memory answer = _answer(job, 0, 0);
+        _play(answer);
+        if (hidden != 0) _rollTo(_epoch() + 1, 2);
+        assertEq(_send(_planWithout(answer, hidden), stranger), 1, "scene: settles");
+        _rollTo(_closableFrom(job));
+        assertEq(market.close(job), escrow - paid * PAY - paid * PAY / 100, "what was not paid, and its fee");
+        assertEq(market.owedTo(requester), escrow - paid * PAY - paid * PAY / 100, "to the requester");
+    }
+
+    function test_close__voidSlots__payAndFeeComeBack() public {
+        _closedAfter(5, 3, 0, 3);
+    }
+
+    function test_close__slotNotClaimedInTime__payAndFeeComeBack() public {
+        _closedAfter(3, 2, 1, 2);
+    }
+
     function test_close__partlySettled__refundsTheRestExactly() public {
         vm.prank(owner);
         market.setProtocolFee(250, owner);

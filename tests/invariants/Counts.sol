@@ -50,6 +50,33 @@ library Counts {
         }
     }
 
+    /// @dev Invariant 18: whatever is not new work went through while the market was paused, so often at least.
+    function requirePaused(Handler handler, uint256 least) internal view {
+        string[18] memory going = [
+            "recordSeed",
+            "commit",
+            "turn",
+            "reveal",
+            "settle",
+            "settle of a case, right",
+            "claim",
+            "appeal of a wrong answer",
+            "resolve: upheld",
+            "resolve: overturned",
+            "closeCase",
+            "close",
+            "cancel",
+            "reportWrong",
+            "reportUnrevealed",
+            "reportAbsent",
+            "withdraw",
+            "withdrawStake"
+        ];
+        for (uint256 i; i < going.length; ++i) {
+            vm.assertGe(handler.donePaused(going[i]), least, string.concat("too seldom while paused: ", going[i]));
+        }
+    }
+
     function _rows() private pure returns (Row[] memory t) {
         t = new Row[](69);
         t[0] = Row("post", 100);

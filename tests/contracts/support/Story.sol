@@ -88,8 +88,12 @@ abstract contract Story is Base {
 
     /// @dev Posts a job that can be appealed to a pool that has only its committees' nodes: judges join for the post and
     /// are gone before the next draw.
-    function _postAmongFew(IJobMarket.JobSpec memory spec) internal returns (JobId job) {
-        NodeId[] memory extras = new NodeId[](spec.appealEpochs == 0 ? 0 : _judges());
+    function _postAmongFew(IJobMarket.JobSpec memory spec) internal returns (JobId) {
+        return _postAmong(spec, spec.appealEpochs == 0 ? 0 : _judges());
+    }
+
+    function _postAmong(IJobMarket.JobSpec memory spec, uint256 more) internal returns (JobId job) {
+        NodeId[] memory extras = new NodeId[](more);
         for (uint256 i; i < extras.length; ++i) {
             extras[i] = _register(rival, 1);
         }
