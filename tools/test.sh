@@ -29,15 +29,25 @@ suite() {
 has() { [ -d "$1" ] && [ -n "$(find "$1" -name "$2" -print -quit)" ]; }
 absent() { results+=("$(printf '%-12s         no tests here yet' "$1")"); }
 
-# The compiler is one long process: it runs beside the suites that do not need what it makes.
-compile_ahead() {
-  forge test --list > "$REPORTS/compile.txt" 2>&1 &
+# What needs one processor for minutes and nothing of the others runs beside them: the compiler, and the agent's suite
+# without the toolkit, whose output comes when it is its turn.
+start_ahead() {
+  setsid forge test --list > "$REPORTS/compile.txt" 2>&1 &
   compiling=$!
+  setsid tools/test.sh agent-base > "$REPORTS/agent-base.txt" 2>&1 &
+  base=$!
 }
 
 compiled() {
   [ -z "${compiling:-}" ] || wait "$compiling" || true # what fails to compile fails again, in its suite
   compiling=
+}
+
+base_done() {
+  wait "$base" || failed=1
+  base=
+  sed '/^=== summary$/,$d' "$REPORTS/agent-base.txt"
+  results+=("$(sed -n '/^=== summary$/,$p' "$REPORTS/agent-base.txt" | grep '^agent-base ')")
 }
 
 forge_test() {
@@ -58,7 +68,8 @@ run_suite() {
       compiled
       if has tests '*.t.sol'; then suite contracts .venv/bin/python forge_test; else absent contracts; fi ;;
     agent-base)
-      if has tests/agent 'test_*.py'; then
+      if [ -n "${base:-}" ]; then base_done
+      elif has tests/agent 'test_*.py'; then
         suite agent-base .venv-base/bin/python pytest_in .venv-base/bin/python agent-base tests/agent
       else absent agent-base; fi ;;
     agent)
@@ -83,8 +94,8 @@ run_suite() {
   esac
 }
 
-[ $# -gt 0 ] || { set -- tools agent-base agent contracts scripts e2e; compile_ahead; }
-trap '[ -z "${compiling:-}" ] || kill "$compiling" 2>/dev/null' EXIT
+[ $# -gt 0 ] || { set -- tools agent agent-base contracts scripts e2e; start_ahead; }
+trap 'for job in ${compiling:-} ${base:-}; do kill -- "-$job" 2>/dev/null; done' EXIT # with what they started
 for name in "$@"; do run_suite "$name"; done
 
 printf '\n=== summary\n'
