@@ -132,7 +132,7 @@ contract ProtocolInvariants is Assertions {
         }
         Counts.report(handler);
         Counts.requireEach(handler, 6);
-        Counts.requirePaused(handler, 2);
+        Counts.requirePaused(handler, 1);
         handler.finish();
     }
 
