@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedMarket, ILibraries} from "./support/Deployments.sol";
+import {ILibraries} from "./support/Deployments.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId, ShardStatus} from "../../contracts/interfaces/Types.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
@@ -155,6 +155,25 @@ contract CourtVectorTest is CourtScenes {
 
     // --- money ----------------------------------------------------------------------------------------------------
 
+    function _givenSettleFee(uint256 bps) private {
+        MarketParams memory params = _params();
+        params.settleFeeBps = uint16(bps);
+        address other =
+            address(_newMarket(address(authority), registry, ledger, address(payToken), address(court), params));
+        vm.etch(address(market), other.code);
+    }
+
+    function _givenPay(uint256 pay, uint256 protocolBps) private {
+        uint256 slot = _jobSlot(job);
+        _store(address(market), slot, pay << 168 | 2 << 136 | 1 << 112 | uint112(_load(address(market), slot)));
+        _store(address(market), slot + 2, protocolBps);
+    }
+
+    function _givenPaid(uint256 slots) private {
+        uint256 slot = _caseSlot(job, SHARD) + 3;
+        _store(address(court), slot, uint208(_load(address(court), slot)) | ((1 << slots) - 1) << 208);
+    }
+
     /// @dev An overturned shard of one task, with the vector's pay, paid slots and fees.
     function test_vectors__prices__areTheSame() public {
         uint256[] memory pays = _numbers(".pricePay");
@@ -166,20 +185,11 @@ contract CourtVectorTest is CourtScenes {
         _lieSettled();
         _appeal();
         _judged(TRUTH);
-        uint256 jobSlot = _jobSlot(job);
-        uint256 caseSlot = _caseSlot(job, SHARD);
         uint256 id = vm.snapshotState();
         for (uint256 i; i < prices.length; ++i) {
-            uint256 word = uint112(_load(address(market), jobSlot));
-            _store(address(market), jobSlot, pays[i] << 168 | 2 << 136 | 1 << 112 | word);
-            _store(address(market), jobSlot + 2, protocolBps[i]);
-            uint256 dues = uint208(_load(address(court), caseSlot + 3));
-            _store(address(court), caseSlot + 3, dues | ((1 << paid[i]) - 1) << 208);
-            MarketParams memory params = _params();
-            params.settleFeeBps = uint16(settleBps[i]);
-            IDeployedMarket other =
-                _newMarket(address(authority), registry, ledger, address(payToken), address(court), params);
-            vm.etch(address(market), address(other).code);
+            _givenPay(pays[i], protocolBps[i]);
+            _givenPaid(paid[i]);
+            _givenSettleFee(settleBps[i]);
             _resolve();
             (, uint256 toRequester) = _due();
             assertEq(toRequester, prices[i], "price");

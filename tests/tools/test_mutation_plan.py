@@ -155,7 +155,7 @@ def test_stages__baseline__leaves_failing_tests_out_of_all_and_slow_ones_out_of_
         ["tests/contracts/U.t.sol"], ["tests/contracts/A.t.sol", "tests/contracts/B.t.sol"], baseline
     )
     assert unit[1][1] == "tests/contracts/U.t.sol"
-    assert unit[2]["FOUNDRY_OUT"] != near[2].get("FOUNDRY_OUT")
+    assert unit[2]["FOUNDRY_SRC"] == "tests/none" and "FOUNDRY_SRC" not in near[2]
     assert near[1][1] == "{tests/contracts/A.t.sol,tests/contracts/B.t.sol}"
     assert near[1][3] == quick[1][3] == r"^(test_gas|testFuzz_slow)\b"
     assert whole[1] == ["--no-match-test", r"^(test_gas)\b"]

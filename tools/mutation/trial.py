@@ -11,8 +11,9 @@ from tools.mutation.nearness import Nearness
 from tools.mutation.workspace import FEWER_RUNS, SHORT_STORIES, Baseline, Workspace
 
 CONTRACT_TESTS = "tests/{contracts,libraries}/**"
-# Unit tests deploy nothing: what the library's other users are compiled to does not matter to them.
-ALONE = {"FOUNDRY_OUT": "build/unit/out", "FOUNDRY_CACHE_PATH": "build/unit/cache"}
+# Unit tests deploy nothing: what the library's other users are compiled to does not matter to them. Forge compiles all
+# sources besides the tests that were asked for: here there are none.
+ALONE = {"FOUNDRY_OUT": "build/unit/out", "FOUNDRY_CACHE_PATH": "build/unit/cache", "FOUNDRY_SRC": "tests/none"}
 
 
 @dataclass(frozen=True, slots=True)
