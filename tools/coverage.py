@@ -119,6 +119,8 @@ def populate(work: Path) -> None:
     config = tomllib.loads((ROOT / "foundry.toml").read_text())
     profile = config["profile"]["default"]
     profile["solc"] = str(ROOT / profile["solc"])
+    for setting in ("additional_compiler_profiles", "compilation_restrictions"):
+        profile.pop(setting, None)  # forge mixes up the sources of two compilations when it counts
     (work / "foundry.toml").write_text(tomli_w.dumps({"profile": config["profile"]}))
 
 
@@ -173,6 +175,9 @@ def main() -> int:
         print(f"coverage: {error}", file=sys.stderr)
         return 2
     report = report_of(read_lcov((work / "lcov.info").read_text()), left_out)
+    if not report["contracts"]:
+        print("coverage: forge counted nothing of contracts/", file=sys.stderr)
+        return 2
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
     show(report, options.bar)
     return 0 if report["branches_total_pct"] >= options.bar else 1
