@@ -22,7 +22,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -31,9 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
-from tools.mutation.workspace import few_stories
+from tools.mutation.workspace import populate
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "coverage"
@@ -106,22 +103,14 @@ def percent(contracts: dict[str, dict[str, Any]], what: str) -> float:
     return round(100 * sum(found[f"{what}_hit"] for found in contracts.values()) / whole, 2) if whole else 0.0
 
 
-def populate(work: Path) -> None:
-    """A copy to measure, so that what forge writes does not touch the checkout's build; few whole stories a test."""
-    work.mkdir(parents=True, exist_ok=True)
-    for folder in FOLDERS:
-        shutil.rmtree(work / folder, ignore_errors=True)
-        shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
-    for test in (work / "tests").rglob("*.t.sol"):
-        test.write_text(few_stories(test.read_text()))
-    if not (work / "node_modules").is_symlink():
-        (work / "node_modules").symlink_to(ROOT / "node_modules")
+def settings() -> dict[str, Any]:
+    """The checkout's, for a copy in which everything is compiled alike."""
     config = tomllib.loads((ROOT / "foundry.toml").read_text())
     profile = config["profile"]["default"]
     profile["solc"] = str(ROOT / profile["solc"])
     for setting in ("additional_compiler_profiles", "compilation_restrictions"):
         profile.pop(setting, None)  # forge mixes up the sources of two compilations when it counts
-    (work / "foundry.toml").write_text(tomli_w.dumps({"profile": config["profile"]}))
+    return {"profile": config["profile"]}
 
 
 def measure(work: Path, fuzz_runs: int, left_out: list[str]) -> tuple[int, str]:
@@ -168,7 +157,7 @@ def main() -> int:
     parser.add_argument("--fuzz-runs", type=int, default=64)
     options = parser.parse_args()
     work = HOME / "work"
-    populate(work)
+    populate(ROOT, work, FOLDERS, settings())
     try:
         left_out = run(work, options.fuzz_runs)
     except RuntimeError as error:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedLedger} from "./support/Deployments.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {NodeId} from "../../contracts/interfaces/Types.sol";
 import {Base} from "./support/Base.sol";
+import {IDeployedLedger} from "./support/Deployments.sol";
 
 // constructor
 // └── grace outside 2 … 15, share outside 1 … 10000: BadParameter
@@ -50,19 +50,15 @@ contract CommitTest is Base {
 
     // --- constructor ----------------------------------------------------------------------------------------------
 
-    function _freshLedger(uint32 revealGrace, uint16 unrevealedBps) private returns (IDeployedLedger) {
-        return _newLedger(registry, revealGrace, unrevealedBps);
-    }
-
     function test_constructor__numberOutOfRange__reverts() public {
         _expectBad("REVEAL_GRACE", 2, 15, 1);
-        _freshLedger(1, 1_000);
+        _newLedger(registry, 1, 1_000);
         _expectBad("REVEAL_GRACE", 2, 15, 16);
-        _freshLedger(16, 1_000);
+        _newLedger(registry, 16, 1_000);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 0);
-        _freshLedger(8, 0);
+        _newLedger(registry, 8, 0);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 10_001);
-        _freshLedger(8, 10_001);
+        _newLedger(registry, 8, 10_001);
     }
 
     function _expectBad(string memory name, uint256 min, uint256 max, uint256 actual) private {

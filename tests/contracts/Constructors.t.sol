@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedLedger, IDeployedMarket, IDeployedRegistry} from "./support/Deployments.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
+import {IDeployedLedger, IDeployedMarket, IDeployedRegistry} from "./support/Deployments.sol";
 import {Scenes} from "./support/Scenes.sol";
 
 // every parameter: one under its least and one over its most are refused with both, the edges are accepted
@@ -17,10 +17,6 @@ contract ConstructorsTest is Scenes {
 
     function _freshRegistry(uint32 epochBlocks, uint32 ring, uint32 lead) private returns (IDeployedRegistry) {
         return _newRegistry(address(authority), address(stakeToken), epochBlocks, ring, lead);
-    }
-
-    function _freshLedger(uint32 revealGrace, uint16 unrevealedBps) private returns (IDeployedLedger) {
-        return _newLedger(registry, revealGrace, unrevealedBps);
     }
 
     function _freshMarket(IDeployedRegistry registry_, MarketParams memory params) private returns (IDeployedMarket) {
@@ -54,15 +50,15 @@ contract ConstructorsTest is Scenes {
 
     function test_constructor__ledger__relationsAtTheirEdges() public {
         _expectBad("REVEAL_GRACE", 2, 15, 1);
-        _freshLedger(1, 1_000);
+        _newLedger(registry, 1, 1_000);
         _expectBad("REVEAL_GRACE", 2, 15, 16);
-        _freshLedger(16, 1_000);
+        _newLedger(registry, 16, 1_000);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 0);
-        _freshLedger(8, 0);
+        _newLedger(registry, 8, 0);
         _expectBad("UNREVEALED_BPS", 1, 10_000, 10_001);
-        _freshLedger(8, 10_001);
-        IDeployedLedger least = _freshLedger(2, 1);
-        IDeployedLedger most = _freshLedger(15, 10_000);
+        _newLedger(registry, 8, 10_001);
+        IDeployedLedger least = _newLedger(registry, 2, 1);
+        IDeployedLedger most = _newLedger(registry, 15, 10_000);
         assertEq(uint256(least.REVEAL_GRACE()) << 16 | least.UNREVEALED_BPS(), 2 << 16 | 1, "least");
         assertEq(uint256(most.REVEAL_GRACE()) << 16 | most.UNREVEALED_BPS(), 15 << 16 | 10_000, "most");
         assertEq(

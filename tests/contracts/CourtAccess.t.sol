@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedCourt} from "./support/Deployments.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
@@ -11,6 +10,7 @@ import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {NodeId, ShardStatus} from "../../contracts/interfaces/Types.sol";
 import {FalseToken, HookToken, MockToken} from "../../contracts/mocks/HostileTokens.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
+import {IDeployedCourt} from "./support/Deployments.sol";
 
 // who may move what
 // ├── constructor: JUDGES 1 … 15, WRONG_BPS 1 … 10,000, the registry's clock; the market is the registry's
@@ -22,21 +22,17 @@ contract CourtAccessTest is CourtScenes {
         vm.expectRevert(abi.encodeWithSelector(IClock.BadParameter.selector, name, min, max, actual));
     }
 
-    function _freshCourt(uint8 judges, uint16 wrongBps) private returns (IDeployedCourt) {
-        return _newCourt(registry, ledger, judges, wrongBps);
-    }
-
     function test_constructor__court__relationsAtTheirEdges() public {
         _expectBad("JUDGES", 1, 15, 0);
-        _freshCourt(0, 5_000);
+        _newCourt(registry, ledger, 0, 5_000);
         _expectBad("JUDGES", 1, 15, 16);
-        _freshCourt(16, 5_000);
+        _newCourt(registry, ledger, 16, 5_000);
         _expectBad("WRONG_BPS", 1, 10_000, 0);
-        _freshCourt(5, 0);
+        _newCourt(registry, ledger, 5, 0);
         _expectBad("WRONG_BPS", 1, 10_000, 10_001);
-        _freshCourt(5, 10_001);
-        IDeployedCourt least = _freshCourt(1, 1);
-        IDeployedCourt most = _freshCourt(15, 10_000);
+        _newCourt(registry, ledger, 5, 10_001);
+        IDeployedCourt least = _newCourt(registry, ledger, 1, 1);
+        IDeployedCourt most = _newCourt(registry, ledger, 15, 10_000);
         assertEq(uint256(least.JUDGES()) << 16 | least.WRONG_BPS(), 1 << 16 | 1, "least");
         assertEq(uint256(most.JUDGES()) << 16 | most.WRONG_BPS(), 15 << 16 | 10_000, "most");
         assertEq(uint256(most.EPOCH_BLOCKS()) << 16 | most.RING() << 8 | most.LEAD(), 10 << 16 | 128 << 8 | 4, "clock");

@@ -246,7 +246,6 @@ contract FeesTest is Scenes {
     }
 
     /// @dev Property 1: what is given to the market belongs to nobody and lends nobody anything.
-    /// forge-config: default.fuzz.runs = 1000
     function testFuzz_property1__donations__changeNothing(uint64 donation) public {
         vm.prank(requester);
         payToken.transfer(address(market), donation);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedRegistry} from "./support/Deployments.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IClock} from "../../contracts/interfaces/IClock.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {PoolId} from "../../contracts/interfaces/Types.sol";
 import {Base} from "./support/Base.sol";
+import {IDeployedRegistry} from "./support/Deployments.sol";
 
 // wire
 // ├── no role: AccessManagedUnauthorized(caller)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedRegistry} from "./support/Deployments.sol";
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
@@ -17,6 +16,7 @@ import {
     SilentToken
 } from "../../contracts/mocks/HostileTokens.sol";
 import {Base} from "./support/Base.sol";
+import {IDeployedRegistry} from "./support/Deployments.sol";
 
 // register
 // ├── registry not wired: NotWired

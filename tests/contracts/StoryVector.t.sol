@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedLedger} from "./support/Deployments.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
+import {IDeployedLedger} from "./support/Deployments.sol";
 import {PlainTrees} from "./support/PlainTrees.sol";
 import {Story} from "./support/Story.sol";
 

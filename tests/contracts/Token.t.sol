@@ -2,10 +2,9 @@
 pragma solidity 0.8.37;
 
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
-import {IDeployedToken} from "./support/Deployments.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
-import {Deployments} from "./support/Deployments.sol";
+import {Deployments, IDeployedToken} from "./support/Deployments.sol";
 
 // constructor
 // ├── supply over cap: CapExceeded(cap, supply)

@@ -20,23 +20,19 @@ contract EpochsTest is Assertions {
 
     // --- clock ----------------------------------------------------------------------------------------------------
 
-    function _freshClock(uint32 epochBlocks, uint32 ring, uint32 lead) private returns (ClockHarness) {
-        return new ClockHarness(epochBlocks, ring, lead);
-    }
-
     function test_constructor__numberOutOfRange__reverts() public {
         _expect("EPOCH_BLOCKS", 3, 3_600, 2);
-        _freshClock(2, 128, 1);
+        new ClockHarness(2, 128, 1);
         _expect("EPOCH_BLOCKS", 3, 3_600, 3_601);
-        _freshClock(3_601, 128, 1);
+        new ClockHarness(3_601, 128, 1);
         _expect("LEAD", 1, 9, 0);
-        _freshClock(10, 128, 0);
+        new ClockHarness(10, 128, 0);
         _expect("LEAD", 1, 9, 10);
-        _freshClock(10, 128, 10);
+        new ClockHarness(10, 128, 10);
         _expect("RING", 16, 818, 15);
-        _freshClock(10, 15, 4);
+        new ClockHarness(10, 15, 4);
         _expect("RING", 16, 818, 819);
-        _freshClock(10, 819, 4);
+        new ClockHarness(10, 819, 4);
     }
 
     function _expect(string memory name, uint256 min, uint256 max, uint256 actual) private {

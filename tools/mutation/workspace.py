@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,13 @@ def few_stories(test: str) -> str:
     return OWN_RUNS.sub(r"\g<1>16", test)
 
 
-def populate(root: Path, work: Path) -> None:
-    """Copy sources, tests and settings into a work folder; what is compiled there already stays."""
-    for folder in FOLDERS:
+def populate(root: Path, work: Path, folders: Sequence[str], config: dict[str, Any]) -> None:
+    """Copy folders of sources and tests into a work folder, with these settings; what is compiled there already stays.
+
+    Fuzz tests that play a whole story a case play few of them there.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
         shutil.rmtree(work / folder, ignore_errors=True)
         if (root / folder).is_dir():
             shutil.copytree(root / folder, work / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__"))
@@ -88,8 +92,7 @@ def populate(root: Path, work: Path) -> None:
         test.write_text(few_stories(test.read_text()))
     if not (work / "node_modules").is_symlink():
         (work / "node_modules").symlink_to(root / "node_modules")
-    config = tomllib.loads((root / "foundry.toml").read_text())
-    (work / "foundry.toml").write_text(tomli_w.dumps(settings(config, root)))
+    (work / "foundry.toml").write_text(tomli_w.dumps(config))
 
 
 def make_template(root: Path, home: Path, compiler: Compiler, say: Callable[[str], None]) -> Baseline:
@@ -103,8 +106,7 @@ def make_template(root: Path, home: Path, compiler: Compiler, say: Callable[[str
         return Baseline(tuple(kept["left_out"]), tuple(kept["slow"]), kept["tests"], kept["cpu"])
     say("compiling contracts and tests for mutation (minutes) and testing them as they are")
     stamp.unlink(missing_ok=True)
-    template.mkdir(parents=True, exist_ok=True)
-    populate(root, template)
+    populate(root, template, FOLDERS, settings(tomllib.loads((root / "foundry.toml").read_text()), root))
     outcome = forge_test(template, ["--json"], compiler.environment())
     baseline = read_baseline(outcome)
     stamp.write_text(json.dumps({"digest": wanted} | asdict(baseline)))
