@@ -9,10 +9,11 @@ import {Headers} from "../libraries/Headers.sol";
 import {JobWord} from "../libraries/JobWord.sol";
 import {Payout} from "../libraries/Payout.sol";
 import {Sortition} from "../libraries/Sortition.sol";
+import {ILibraries} from "./ILibraries.sol";
 
-/// @title Libraries as calls, for tests that hold them against whole contracts
+/// @title ILibraries, compiled as contracts are that use them
 /// @notice For tests only, never deployed.
-contract LibraryHarness {
+contract LibraryHarness is ILibraries {
     using JobWord for uint256;
 
     // --- words ----------------------------------------------------------------------------------------------------
@@ -29,12 +30,10 @@ contract LibraryHarness {
         return word.drawWord(key, start);
     }
 
-    /// @notice Last epoch of a job's first shard.
     function lastOf(uint256 word, uint256 settleGrace) external pure returns (uint256) {
         return Epochs.lastOf(word.startOf(0, 0), word.maxAttempts(), word.work(), settleGrace);
     }
 
-    /// @notice What an earnings word has that has not matured and what has, at a bucket.
     function roll(uint256 word, uint256 bucket) external pure returns (uint256 maturing, uint256 matured) {
         (word, matured) = Payout.roll(word, bucket);
         maturing = Payout.maturing(word);
@@ -42,7 +41,6 @@ contract LibraryHarness {
 
     // --- draws ----------------------------------------------------------------------------------------------------
 
-    /// @notice A draw from a list of nodes all of which serve.
     function draw(
         bytes32 seed,
         uint256 job,

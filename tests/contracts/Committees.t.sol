@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
 import {PoolId} from "../../contracts/interfaces/Types.sol";
+import {ILibraries} from "../../contracts/mocks/ILibraries.sol";
 import {Base} from "./support/Base.sol";
-import {ILibraries} from "./support/Deployments.sol";
 
 // Two pools that stand, one of them with sealed lanes
 // ├── committees: many draws of many epochs and pools, each as alone

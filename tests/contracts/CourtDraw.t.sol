@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
+import {ILibraries} from "../../contracts/mocks/ILibraries.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
-import {ILibraries} from "./support/Deployments.sol";
 
 // the draw of judges
 // ├── barred nodes: the draw is the plain one that skips them, for any list, seed, size and set of up to 15

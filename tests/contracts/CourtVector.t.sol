@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ILibraries} from "./support/Deployments.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId, ShardStatus} from "../../contracts/interfaces/Types.sol";
+import {ILibraries} from "../../contracts/mocks/ILibraries.sol";
 import {CourtScenes} from "./support/CourtScenes.sol";
 import {PlainTrees} from "./support/PlainTrees.sol";
 
-// The golden vectors of appeals, which the agent's mirror wrote, through the contracts: what a vector begins with is
-// put into storage, where a view finds it.
+// The golden vectors of appeals, which the agent's mirror wrote, put into storage where a view finds it
 // ├── cases: until when one may appeal; the case's word, tasks, quorum, bond, last attempt and last epoch
 // ├── money: a shard's price, what is poured to whom, what a node forfeits
 // ├── where a case stands over its life; a lane before and after it is marked wrong

@@ -3,9 +3,9 @@ pragma solidity 0.8.37;
 
 import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
+import {ILibraries} from "../../contracts/mocks/ILibraries.sol";
 import {Base} from "./support/Base.sol";
 import {HeaderBytes} from "./support/HeaderBytes.sol";
-import {ILibraries} from "./support/Deployments.sol";
 
 // recordSeed
 // ├── bytes that are no header: a revert

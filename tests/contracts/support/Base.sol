@@ -2,11 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
-import {IDeployedLedger, IDeployedRegistry, IDeployedToken} from "./Deployments.sol";
 import {ICommitLedger} from "../../../contracts/interfaces/ICommitLedger.sol";
 import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
 import {NodeId, PoolId} from "../../../contracts/interfaces/Types.sol";
-import {Deployments} from "./Deployments.sol";
+import {Deployments, IDeployedLedger, IDeployedRegistry, IDeployedToken} from "./Deployments.sol";
 import {HeaderBytes} from "./HeaderBytes.sol";
 
 /// @title A registry and a ledger, a cast, a clock, and what the cast does every day

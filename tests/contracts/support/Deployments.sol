@@ -11,6 +11,7 @@ import {ICommitLedger} from "../../../contracts/interfaces/ICommitLedger.sol";
 import {ICourt} from "../../../contracts/interfaces/ICourt.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {INodeRegistry} from "../../../contracts/interfaces/INodeRegistry.sol";
+import {ILibraries} from "../../../contracts/mocks/ILibraries.sol";
 import {Assertions} from "./Assertions.sol";
 
 // All that the contracts answer to: their interfaces and what they inherit from OpenZeppelin.
@@ -41,30 +42,6 @@ interface IDeployedToken is IERC20Metadata, IERC20Permit, IAccessManaged {
     function burnFrom(address from, uint256 amount) external;
     function minted() external view returns (uint256);
     function CAP() external view returns (uint256);
-}
-
-/// @dev contracts/mocks/LibraryHarness.sol
-interface ILibraries {
-    function caseWord(uint256 word, uint256 shard, uint256 postEpoch, uint256 judges, uint256 quorum)
-        external
-        pure
-        returns (uint256);
-    function drawWord(uint256 word, uint256 key, uint256 start) external pure returns (uint256);
-    function lastOf(uint256 word, uint256 settleGrace) external pure returns (uint256);
-    function roll(uint256 word, uint256 bucket) external pure returns (uint256 maturing, uint256 matured);
-    function draw(
-        bytes32 seed,
-        uint256 job,
-        uint256 shard,
-        uint256 size,
-        uint256[] memory table,
-        uint256 barredLow,
-        uint256 barredHigh
-    ) external view returns (uint256 low, uint256 high);
-    function slot(uint256 low, uint256 high, uint256 index) external pure returns (uint256);
-    function committees(INodeRegistry registry, uint256[] calldata draws) external view returns (uint256[] memory);
-    function lanes(ICommitLedger ledger, bytes calldata pairs) external view returns (uint256[] memory);
-    function proven(bytes calldata header) external view returns (bool known, uint256 number, bytes32 prevRandao);
 }
 
 /// @title The contracts as they are deployed

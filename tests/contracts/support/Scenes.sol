@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedMarket} from "./Deployments.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {JobId, NodeId, ShardStatus} from "../../../contracts/interfaces/Types.sol";
+import {IDeployedMarket} from "./Deployments.sol";
 import {SettleCalls} from "./SettleCalls.sol";
 import {Story} from "./Story.sol";
 
@@ -134,6 +134,25 @@ abstract contract Scenes is Story {
 
     function _play(Answer memory answer) internal {
         _play(_one(answer));
+    }
+
+    /// @dev Posts a job that can be appealed to a pool that has only its committees' nodes: judges join for the post and
+    /// are gone before the next draw.
+    function _postAmongFew(IJobMarket.JobSpec memory spec) internal returns (JobId) {
+        return _postAmong(spec, spec.appealEpochs == 0 ? 0 : _judges());
+    }
+
+    /// @dev With this many others in the pool when it is posted, and not there any more when it is drawn.
+    function _postAmong(IJobMarket.JobSpec memory spec, uint256 more) internal returns (JobId job) {
+        NodeId[] memory extras = new NodeId[](more);
+        for (uint256 i; i < extras.length; ++i) {
+            extras[i] = _register(rival, 1);
+        }
+        job = _post(spec);
+        for (uint256 i; i < extras.length; ++i) {
+            vm.prank(rival);
+            registry.pauseNode(extras[i]);
+        }
     }
 
     /// @dev A job of one shard, posted, played and settled by `stranger` with all that matches.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDeployedCourt, IDeployedMarket} from "./Deployments.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
 import {AnswerClass, JobId, NodeId} from "../../../contracts/interfaces/Types.sol";
 import {Base} from "./Base.sol";
+import {IDeployedCourt, IDeployedMarket} from "./Deployments.sol";
 import {PlainTrees} from "./PlainTrees.sol";
 import {SettleCalls} from "./SettleCalls.sol";
 
@@ -84,24 +84,6 @@ abstract contract Story is Base {
     function _post(IJobMarket.JobSpec memory spec) internal returns (JobId) {
         vm.prank(requester);
         return market.post(spec);
-    }
-
-    /// @dev Posts a job that can be appealed to a pool that has only its committees' nodes: judges join for the post and
-    /// are gone before the next draw.
-    function _postAmongFew(IJobMarket.JobSpec memory spec) internal returns (JobId) {
-        return _postAmong(spec, spec.appealEpochs == 0 ? 0 : _judges());
-    }
-
-    function _postAmong(IJobMarket.JobSpec memory spec, uint256 more) internal returns (JobId job) {
-        NodeId[] memory extras = new NodeId[](more);
-        for (uint256 i; i < extras.length; ++i) {
-            extras[i] = _register(rival, 1);
-        }
-        job = _post(spec);
-        for (uint256 i; i < extras.length; ++i) {
-            vm.prank(rival);
-            registry.pauseNode(extras[i]);
-        }
     }
 
     function _startOf(uint256 job, uint256 shard, uint256 attempt) internal view returns (uint256) {

@@ -22,6 +22,8 @@ interface Vm {
     function deal(address account, uint256 balance) external;
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool);
+    /// @dev Creation code of a compiled contract, `File.sol:Name`.
+    function getCode(string calldata artifact) external view returns (bytes memory);
 
     // --- who calls ---
     function prank(address sender) external;
@@ -43,8 +45,6 @@ interface Vm {
     function assume(bool condition) external pure;
 
     // --- vectors ---
-    /// @dev Creation code of a compiled contract, `File.sol:Name`.
-    function getCode(string calldata artifact) external view returns (bytes memory);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
