@@ -15,7 +15,7 @@ import {HonestScenes} from "./support/HonestScenes.sol";
 // │   ├── the seed changes: the same digest is sent again, drawn elsewhere or not at all
 // │   ├── its commit falls out of its epoch: absentBps, and no more
 // │   └── its opening and the settlement: opened by another, left out, claimed
-// ├── others offline: absent in every attempt; sealed for ever
+// ├── others offline: sealed for ever
 // ├── others malicious: left out by the settler
 // ├── its own restart: the first digest stands and opens
 // └── whatever a verdict says of its shard, its right opening proves nothing against it
@@ -247,31 +247,6 @@ contract HonestTest is HonestScenes {
     }
 
     // --- others offline -------------------------------------------------------------------------------------------
-
-    function test_honest__othersAbsentInEveryAttempt__nobodyIsChargedAndAllIsRefunded() public {
-        job = _post(_spec());
-        uint256 escrow = _held(job);
-        for (uint256 attempt; attempt < 3; ++attempt) {
-            _answerWith(job, SHARD, attempt, _mix(3, 1, TRUTH, ABSENT));
-        }
-        _rollTo(_lastOf(_id(job), SHARD) + 1);
-        _assertStatus(job, SHARD, ShardStatus.EXPIRED, "no quorum");
-        for (uint8 attempt; attempt < 3; ++attempt) {
-            NodeId node = _member(_id(job), SHARD, attempt, 0);
-            uint32 epoch = uint32(_commitEpochOf(_id(job), SHARD, attempt));
-            vm.expectRevert(abi.encodeWithSelector(ICommitLedger.NotSealed.selector, node, epoch));
-            ledger.reportUnrevealed(node, epoch);
-            for (uint8 slot; slot < 3; ++slot) {
-                vm.expectRevert(abi.encodeWithSelector(IJobMarket.NotSettled.selector, job, SHARD));
-                market.reportAbsent(job, SHARD, IJobMarket.Receipt(attempt, 7, TRUTH, new bytes32[](0)), slot);
-            }
-        }
-        for (uint256 n = 1; n <= 10; ++n) {
-            _assertWhole(_node(n));
-        }
-        _rollTo(market.jobView(job).closableFrom);
-        assertEq(market.close(job), escrow, "slots and settle fee");
-    }
 
     function test_honest__othersNeverOpen__onlyTheyAreCharged() public {
         job = _post(_spec());
