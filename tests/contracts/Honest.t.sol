@@ -4,8 +4,7 @@ pragma solidity 0.8.37;
 import {ICommitLedger} from "../../contracts/interfaces/ICommitLedger.sol";
 import {ICourt} from "../../contracts/interfaces/ICourt.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
-import {INodeRegistry} from "../../contracts/interfaces/INodeRegistry.sol";
-import {JobId, NodeId, ShardStatus} from "../../contracts/interfaces/Types.sol";
+import {NodeId} from "../../contracts/interfaces/Types.sol";
 import {HonestScenes} from "./support/HonestScenes.sol";
 
 // an honest node is never charged, and paid when it was in time
