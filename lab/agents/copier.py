@@ -54,7 +54,8 @@ class Copier(Agent):
         if draw.commit != now - 1 or not roots:
             return False
         root = roots.most_common(1)[0][0]
-        self.hands.ledger.add_result(Result(draw.job, draw.shard, root, str(Cid.from_digest(root)), 1, 1))
+        question, cid = self.world.jobs[draw.job].question(draw.shard), str(Cid.from_digest(root))
+        self.hands.ledger.add_result(Result(draw.job, draw.shard, root, question, cid, 1, 1))
         return True
 
 

@@ -183,7 +183,8 @@ def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: fl
     with path.open("rb") as file:
         cid = file_cid(file)
     size = path.stat().st_size
-    found = Result(order.job.id, order.shard, root, str(cid), size, len(results))
+    question = order.job.question(order.shard)
+    found = Result(order.job.id, order.shard, root, question, str(cid), size, len(results))
     return found, executor.inferences - before
 
 

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS events(
   topics BLOB NOT NULL, data BLOB NOT NULL, PRIMARY KEY(block, idx));
 CREATE TABLE IF NOT EXISTS results(
   job INTEGER NOT NULL, shard INTEGER NOT NULL, root BLOB NOT NULL, cid TEXT NOT NULL, bytes INTEGER NOT NULL,
-  tasks INTEGER NOT NULL, PRIMARY KEY(job, shard));
+  tasks INTEGER NOT NULL, question BLOB NOT NULL DEFAULT x'', PRIMARY KEY(job, shard));
 CREATE TABLE IF NOT EXISTS lanes(epoch INTEGER PRIMARY KEY, opened INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS batches(
   epoch INTEGER PRIMARY KEY, leaves BLOB NOT NULL, manifest BLOB NOT NULL, manifest_digest BLOB NOT NULL,
@@ -42,11 +42,15 @@ DELETE FROM events WHERE job = ?
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A computed shard: result root, and the results file kept aside until the reveal."""
+    """A computed shard: result root, and the results file kept aside until the reveal.
+
+    ``question`` is the ``Job.question`` it answers: after a reorganisation a number may be another job's.
+    """
 
     job: JobId
     shard: Shard
     root: bytes
+    question: bytes
     cid: str
     bytes: int
     tasks: int
@@ -72,6 +76,8 @@ class Ledger:
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.executescript(_SCHEMA)
+        if "question" not in {row[1] for row in self.connection.execute("PRAGMA table_info(results)")}:  # older agent
+            self.connection.execute("ALTER TABLE results ADD COLUMN question BLOB NOT NULL DEFAULT x''")
 
     def close(self) -> None:
         self.connection.close()
@@ -151,12 +157,12 @@ class Ledger:
     def add_result(self, result: Result) -> None:
         with self.connection:
             self.connection.execute(
-                "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?)",
-                (result.job, result.shard, result.root, result.cid, result.bytes, result.tasks),
+                "INSERT OR REPLACE INTO results(job, shard, root, question, cid, bytes, tasks) VALUES (?,?,?,?,?,?,?)",
+                (result.job, result.shard, result.root, result.question, result.cid, result.bytes, result.tasks),
             )
 
     def results(self) -> dict[tuple[JobId, Shard], Result]:
-        rows = self.connection.execute("SELECT job, shard, root, cid, bytes, tasks FROM results")
+        rows = self.connection.execute("SELECT job, shard, root, question, cid, bytes, tasks FROM results")
         return {(r[0], r[1]): Result(*r) for r in rows}
 
     def seal(self, batch: Batch) -> Batch:

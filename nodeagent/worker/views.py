@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nodeagent.protocol.lanes import unpack_lane
 from nodeagent.protocol.types import AnswerClass, Epoch, JobId
 from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Duty, Lane, ShardKey
 from nodeagent.worker.settling import has_quorum_before
 from nodeagent.worker.world import Job, World
@@ -67,6 +68,15 @@ def duties(world: World, book: DrawBook, now: Epoch, min_unit_price: int) -> tup
         useful = not has_quorum_before(world, book, job, draw.shard, draw.attempt)
         found.append(Duty(draw.job, draw.shard, draw.commit, useful and wanted(job, min_unit_price)))
     return tuple(found)
+
+
+def answered(world: World, results: Mapping[ShardKey, Result]) -> frozenset[ShardKey]:
+    """Shards whose computed answer is to what they ask now: a number that was reorganised may be another job's."""
+    return frozenset(
+        (job, shard)
+        for (job, shard), result in results.items()
+        if job in world.jobs and world.jobs[job].question(shard) == result.question
+    )
 
 
 def own_lanes(words: Mapping[Epoch, int]) -> dict[Epoch, Lane]:

@@ -56,7 +56,7 @@ def computed(h: Hands, job: int, shard: int, data: bytes) -> Cid:
     """A finished shard: results file on disk, result recorded."""
     results_path(h.pending, job, shard).write_bytes(data)
     cid = Cid.of(data)
-    h.ledger.add_result(Result(JobId(job), Shard(shard), keccak(data), str(cid), len(data), 1))
+    h.ledger.add_result(Result(JobId(job), Shard(shard), keccak(data), b"q", str(cid), len(data), 1))
     return cid
 
 
@@ -184,5 +184,5 @@ def test_seal__more_shards_than_a_batch_holds__the_first_512(tmp_path: Path) -> 
     h = hands(FakeChain(), tmp_path)
     keys = tuple((JobId(1), Shard(s)) for s in range(515))
     for _, shard in keys:
-        h.ledger.add_result(Result(JobId(1), shard, keccak(b"r"), str(Cid.of(b"r")), 1, 1))
+        h.ledger.add_result(Result(JobId(1), shard, keccak(b"r"), b"q", str(Cid.of(b"r")), 1, 1))
     assert len(parse_leaves(h.seal(Seal(E, keys)).leaves)) == 512

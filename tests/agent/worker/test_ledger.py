@@ -92,14 +92,14 @@ def test_synchronous__every_commit__is_synced(ledger: Ledger) -> None:
 
 
 def test_results__same_shard_again__replaced(ledger: Ledger) -> None:
-    ledger.add_result(Result(JobId(1), Shard(2), b"\x01" * 32, "bafk", 10, 2))
-    ledger.add_result(Result(JobId(1), Shard(2), b"\x02" * 32, "bafk", 10, 2))
+    ledger.add_result(Result(JobId(1), Shard(2), b"\x01" * 32, b"q", "bafk", 10, 2))
+    ledger.add_result(Result(JobId(1), Shard(2), b"\x02" * 32, b"q", "bafk", 10, 2))
     assert {k: r.root for k, r in ledger.results().items()} == {(1, 2): b"\x02" * 32}
 
 
 def test_prune__old_seeds_and_dead_jobs__gone_but_seats_and_pauses_stay(ledger: Ledger) -> None:
     ledger.apply([paused(5, 1), recorded(6, 1), recorded(50, 5)], Cursor(50, "0x"))
-    ledger.add_result(Result(JobId(1), Shard(0), b"\x01" * 32, "bafk", 10, 2))
+    ledger.add_result(Result(JobId(1), Shard(0), b"\x01" * 32, b"q", "bafk", 10, 2))
     ledger.prune(40, [JobId(1)])
     assert [(type(e).__name__, e.at.block) for e in ledger.events()] == [("NodePaused", 5), ("SeedRecorded", 50)]
     assert ledger.results() == {}

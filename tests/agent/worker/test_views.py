@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from scene import ME, ROOT, at, pool_of, posted, revealed, seeds, settled, world
+from scene import ME, ROOT, appealed, at, pool_of, posted, revealed, seeds, settled, world
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Lane
-from nodeagent.worker.views import MAX_TRIES, Pace, Passes, duties, own_lanes, sources, wanted
+from nodeagent.worker.views import MAX_TRIES, Pace, Passes, answered, duties, own_lanes, sources, wanted
 
 KEY = (JobId(1), Shard(0))
 
@@ -111,3 +114,18 @@ def test_margin__fast_blocks__more_of_them_but_never_the_whole_epoch(
     block_s: float, blocks: int, seconds: float, expected: int
 ) -> None:
     assert Pace(block_s).margin(blocks, seconds, 10) == expected
+
+
+def test_answered__number_that_is_another_job_after_a_reorganisation__is_computed_anew() -> None:
+    before = world([posted(1)])
+    result = Result(*KEY, ROOT, before.jobs[KEY[0]].question(KEY[1]), "bafk", 10, 2)
+    assert answered(before, {KEY: result}) == {KEY}
+    assert answered(world([replace(posted(1), manifest=b"\x77" * 32)]), {KEY: result}) == frozenset()
+    assert answered(world(), {KEY: result}) == frozenset()
+
+
+def test_question__case__asks_what_the_appealed_shard_asked() -> None:
+    w = world([*pool_of(8), posted(1, appeal_epochs=6), settled(125, SettledLeaf(JobId(1), Shard(2), 0, 3, ROOT))])
+    w.apply(appealed(w, 130))
+    job, case = w.jobs[JobId(1)], w.jobs[JobId(9)]
+    assert case.question(Shard(0)) == job.question(Shard(2)) != job.question(Shard(0))
