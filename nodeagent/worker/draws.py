@@ -48,12 +48,14 @@ def committee(world: World, job: Job, shard: Shard, attempt: int, seed: bytes) -
     return Draw(job.id, shard, attempt, start, commit_epoch(terms, shard, attempt), slots)
 
 
-def draws_in(world: World, epoch: Epoch, seed: bytes) -> list[Draw]:
-    """Every committee of the pool that is drawn in ``epoch``, settled shards aside."""
+def draws_in(world: World, epoch: Epoch, seed: bytes, settled: bool = False) -> list[Draw]:
+    """Every committee of the pool that is drawn in ``epoch``; with ``settled`` those of settled shards, too, up to the
+    attempt that settled."""
     found = []
     for job in world.jobs.values():
         for shard, attempt in starting_in(job.terms, epoch):
-            if (job.id, shard) not in world.settled:
+            where = world.settled.get((job.id, shard))
+            if where is None or (settled and attempt <= where.leaf.attempt):
                 found.append(committee(world, job, shard, attempt, seed))
     return found
 
@@ -61,11 +63,12 @@ def draws_in(world: World, epoch: Epoch, seed: bytes) -> list[Draw]:
 class DrawBook:
     """Draws by epoch, computed once a seed is known and kept until ``forget``.
 
-    ``seeds`` maps epochs to 32-byte seeds; the caller fills it from headers.
+    ``seeds`` maps epochs to 32-byte seeds; the caller fills it from headers. ``settled``: draw settled shards as well,
+    for who reports faults and starts, or sees a reorganisation, after they settled.
     """
 
-    def __init__(self, world: World, seeds: Mapping[Epoch, bytes]) -> None:
-        self._world, self._seeds = world, seeds
+    def __init__(self, world: World, seeds: Mapping[Epoch, bytes], settled: bool = False) -> None:
+        self._world, self._seeds, self._settled = world, seeds, settled
         self._by_epoch: dict[Epoch, dict[tuple[JobId, Shard], Draw]] = {}
 
     def update(self, epoch: Epoch) -> list[Draw]:
@@ -73,7 +76,7 @@ class DrawBook:
         seed = self._seeds.get(epoch)
         if seed is None or epoch in self._by_epoch:
             return []
-        found = draws_in(self._world, epoch, seed)
+        found = draws_in(self._world, epoch, seed, self._settled)
         self._by_epoch[epoch] = {(d.job, d.shard): d for d in found}
         return found
 

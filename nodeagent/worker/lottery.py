@@ -25,10 +25,15 @@ class DrawMismatch(Fatal):
 
 
 class Lottery:
-    """Knows the seed of every epoch in which an attempt of a known job starts, and the committees drawn by it."""
+    """Knows the seed of every epoch in which an attempt of a known job starts, and the committees drawn by it.
 
-    def __init__(self, rpc: RpcLike, registry: Registry, deployment: Deployment, world: World) -> None:
-        self._rpc, self._registry, self._deployment = rpc, registry, deployment
+    ``settled`` as ``DrawBook`` has it.
+    """
+
+    def __init__(
+        self, rpc: RpcLike, registry: Registry, deployment: Deployment, world: World, settled: bool = False
+    ) -> None:
+        self._rpc, self._registry, self._deployment, self._settled = rpc, registry, deployment, settled
         self.seeds: dict[Epoch, bytes] = {}
         self._doubted: Draw | None = None
         self.restart(world)
@@ -36,7 +41,7 @@ class Lottery:
     def restart(self, world: World) -> None:
         """Draws anew over another world; seeds stay."""
         self._world = world
-        self.book = DrawBook(world, self.seeds)
+        self.book = DrawBook(world, self.seeds, self._settled)
 
     def rewind(self, block: int) -> None:
         """Forgets seeds of blocks above ``block``."""

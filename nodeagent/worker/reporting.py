@@ -17,7 +17,7 @@ from nodeagent.worker.cases import Case
 from nodeagent.worker.claims import receipt_of
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.settling import root_in
-from nodeagent.worker.world import Job, World
+from nodeagent.worker.world import Job, SettledIn, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,23 @@ class Unrevealed:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A slot of a settled attempt whose node never committed."""
+    """A slot of a settled attempt, which started in ``start``, whose node never committed."""
 
     job: JobId
     shard: Shard
     slot: int
     node: NodeId
+    start: Epoch
     epoch: Epoch
-    receipt: Receipt
+    where: SettledIn
 
     @property
     def key(self) -> str:
         return f"absent:{self.node}:{self.epoch}"
+
+    @property
+    def receipt(self) -> Receipt:
+        return receipt_of(self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,9 @@ def absent(world: World, book: DrawBook, now: Epoch, ring: int) -> list[Absent]:
         for slot, node in enumerate(draw.slots):
             if not node or node == world.node or node in world.committed[draw.commit]:
                 continue
-            if (ev.AbsentMarked, node, draw.commit) not in world.punished:
-                fault = Absent(job_id, shard, slot, node, draw.commit, receipt_of(where))
-                found.setdefault((draw.commit, node), fault)
+            key = draw.commit, node
+            if key not in found and (ev.AbsentMarked, node, draw.commit) not in world.punished:
+                found[key] = Absent(job_id, shard, slot, node, draw.start, draw.commit, where)
     return [found[key] for key in sorted(found)]
 
 

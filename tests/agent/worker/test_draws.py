@@ -58,3 +58,12 @@ def test_mine__committees_of_three_in_a_pool_of_three__all_until_their_commit_is
     assert book.mine(Epoch(11)) == []
     book.forget(Epoch(11))
     assert book.mine(Epoch(0)) == []
+
+
+def test_draw_book__settled_before_it_was_made__a_reporter_draws_up_to_the_attempt_that_settled() -> None:
+    leaves = [SettledLeaf(JobId(1), Shard(shard), shard % 2, 3, ROOT) for shard in range(4)]
+    w = world([*pool_of(3), posted(1), settled(145, *leaves)])
+    plain, watching = DrawBook(w, seeds(10, 13, 16)), DrawBook(w, seeds(10, 13, 16), settled=True)
+    assert [plain.update(Epoch(start)) for start in (10, 13, 16)] == [[], [], []]
+    found = {start: [draw.shard for draw in watching.update(Epoch(start))] for start in (10, 13, 16)}
+    assert found == {10: [0, 1, 2, 3], 13: [1, 3], 16: []}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from scene import (
+    EB,
     ME,
     OTHER_ROOT,
     ROOT,
@@ -26,6 +30,8 @@ from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.trees import root_from_proof
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import DrawBook
+from nodeagent.worker.lanewatch import read_lanes
+from nodeagent.worker.lifecycle import Clock
 from nodeagent.worker.reporting import Unrevealed, Wrong, absent, unrevealed, wrong
 from nodeagent.worker.world import World
 
@@ -135,3 +141,19 @@ def test_wrong__no_verdict_or_marked__none() -> None:
     w.apply([*appealed(w, 1140), judged(1175, OTHER_ROOT), resolved(1180, OTHER_ROOT, True)])
     w.apply([ev.WrongMarked(at(1181), NodeId(2), Epoch(C))])
     assert wrong(w, DrawBook(w, seeds(*range(9, 30))), w.cases[JobId(1), Shard(2)]) == []
+
+
+def lanes_of(words: dict[tuple[int, int], int]) -> Any:
+    return SimpleNamespace(lanes=lambda pairs: [words.get(pair, 0) for pair in pairs])
+
+
+def test_faults__reporter_started_after_the_shards_settled__are_found_just_the_same() -> None:
+    """Node 3 never committed in epoch 10, node 2 never opened."""
+    w = world([*pool_of(3), posted(1)])
+    w.apply([settled(115, *[SettledLeaf(JobId(1), Shard(s), 0, 3, ROOT) for s in range(4)])])
+    book = DrawBook(w, seeds(10), settled=True)
+    book.update(Epoch(10))
+    sealed = lanes_of({(n, 10): 10 << 224 | 77 for n in (1, 2)})
+    read_lanes(sealed, w, book, Clock(116, EB, 2, 2, 8), 126)
+    assert [(f.node, f.epoch) for f in absent(w, book, Epoch(12), 128)] == [(3, 10)]
+    assert [(f.node, f.epoch) for f in unrevealed(w, Epoch(30), 8)] == [(2, 10)]
