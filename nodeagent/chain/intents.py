@@ -15,7 +15,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intents(
   key TEXT PRIMARY KEY, what TEXT NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL, value TEXT NOT NULL, gas INTEGER,
   deadline INTEGER, state TEXT NOT NULL, nonce INTEGER, created INTEGER NOT NULL, tx TEXT, mined_block INTEGER,
-  gas_used INTEGER, reason TEXT);
+  gas_used INTEGER, reason TEXT, max_fee INTEGER);
 CREATE TABLE IF NOT EXISTS attempts(
   tx TEXT PRIMARY KEY, key TEXT NOT NULL, raw BLOB NOT NULL, nonce INTEGER NOT NULL, max_fee INTEGER NOT NULL,
   tip INTEGER NOT NULL, sent_block INTEGER NOT NULL, cancel INTEGER NOT NULL DEFAULT 0);
@@ -23,7 +23,8 @@ CREATE INDEX IF NOT EXISTS intents_state ON intents(state);
 CREATE INDEX IF NOT EXISTS attempts_key ON attempts(key);
 """
 _SELECT = """
-SELECT key, what, state, tx, nonce, mined_block, gas_used, reason, target, data, value, gas, deadline FROM intents {}
+SELECT key, what, state, tx, nonce, mined_block, gas_used, reason, target, data, value, gas, deadline, max_fee
+FROM intents {}
 """
 _ATTEMPTS = """
 SELECT a.tx, a.key, a.raw, a.nonce, a.max_fee, a.tip, a.sent_block, a.cancel FROM attempts a
@@ -36,7 +37,9 @@ class Intent:
     """What became of one submitted call.
 
     States: ``new`` (no nonce yet) → ``sent`` → ``mined`` → ``final``; or ``failed`` (refused before sending, or mined
-    with status 0), ``expired`` (the deadline passed unmined), ``lost`` (another transaction took the nonce).
+    with status 0), ``expired`` (unmined when its deadline passed, or when gas cost more than it is worth), ``lost``
+    (another transaction took the nonce). ``max_fee``: most wei per gas that this one may cost; None for no limit of its
+    own.
     """
 
     key: str
@@ -52,6 +55,7 @@ class Intent:
     value: str  # wei, too large for an SQLite integer
     gas: int | None
     deadline: int | None
+    max_fee: int | None
 
     @property
     def done(self) -> bool:
@@ -89,14 +93,18 @@ class IntentBook:
     def __init__(self, database: Path | str | sqlite3.Connection) -> None:
         self._db = database if isinstance(database, sqlite3.Connection) else _open(database)
         self._db.executescript(_SCHEMA)
+        if "max_fee" not in {row[1] for row in self._db.execute("PRAGMA table_info(intents)")}:  # of an older agent
+            self._db.execute("ALTER TABLE intents ADD COLUMN max_fee INTEGER")
 
-    def add(self, key: str, call: Call, gas: int | None, deadline: int | None, block: int) -> None:
+    def add(
+        self, key: str, call: Call, gas: int | None, deadline: int | None, block: int, max_fee: int | None = None
+    ) -> None:
         """Writes a new intent; a known key is left as it is."""
         with self._db:
             self._db.execute(
-                "INSERT OR IGNORE INTO intents(key, what, target, data, value, gas, deadline, state, created)"
-                " VALUES (?,?,?,?,?,?,?, 'new', ?)",
-                (key, call.what, call.to, call.data, str(call.value), gas, deadline, block),
+                "INSERT OR IGNORE INTO intents(key, what, target, data, value, gas, deadline, state, created, max_fee)"
+                " VALUES (?,?,?,?,?,?,?, 'new', ?, ?)",
+                (key, call.what, call.to, call.data, str(call.value), gas, deadline, block, max_fee),
             )
 
     def get(self, key: str) -> Intent | None:

@@ -78,14 +78,22 @@ class Outbox:
     # --- intents ------------------------------------------------------------------------------------------------
 
     def submit(
-        self, key: str, call: Call, *, block: int = 0, deadline: int | None = None, gas: int | None = None
+        self,
+        key: str,
+        call: Call,
+        *,
+        block: int = 0,
+        deadline: int | None = None,
+        gas: int | None = None,
+        max_fee: int | None = None,
     ) -> Intent:
         """Writes an intent; ``tick`` sends it. A known key is returned as it stands, whatever the call.
 
         ``block`` is the head's, for the order; ``deadline`` the last block in which being mined is of use; ``gas``
-        replaces the estimate.
+        replaces the estimate; ``max_fee`` is the wei per gas above which it is not worth being mined: it then ends, and
+        makes room for what comes after it.
         """
-        self._book.add(key, call, gas, deadline, block)
+        self._book.add(key, call, gas, deadline, block, max_fee)
         return cast(Intent, self._book.get(key))
 
     def get(self, key: str) -> Intent | None:
@@ -211,25 +219,37 @@ class Outbox:
         latest = {a.key: a for a in self._book.attempts("sent")}
         for attempt in latest.values():
             intent = cast(Intent, self._book.get(attempt.key))
-            late = intent.deadline is not None and block >= intent.deadline and not attempt.cancel
-            if not late and block - attempt.sent_block < self._fees.resend_after:
+            least, tip = int(attempt.max_fee * self._fees.bump) + 1, int(attempt.tip * self._fees.bump) + 1
+            late = intent.deadline is not None and block >= intent.deadline
+            ends = not attempt.cancel and (late or self._worthless(intent, attempt, least, base_fee))
+            if not ends and block - attempt.sent_block < self._fees.resend_after:
                 continue
-            tip = int(attempt.tip * self._fees.bump) + 1
-            max_fee = max(int(attempt.max_fee * self._fees.bump) + 1, 2 * base_fee + tip)
-            if max_fee > self._fees.max_fee:
+            cancel = ends or bool(attempt.cancel)
+            max_fee = min(max(least, 2 * base_fee + tip), self._fees.max_fee if cancel else self._cap(intent))
+            if max_fee < least:
                 self._push(attempt)
                 self._book.pushed_again(attempt.tx, block)
                 continue
-            self._sign_and_push(intent, attempt.nonce, max_fee, tip, block, late or bool(attempt.cancel))
+            self._sign_and_push(intent, attempt.nonce, max_fee, min(tip, max_fee), block, cancel)
+
+    def _cap(self, intent: Intent) -> int:
+        return self._fees.max_fee if intent.max_fee is None else min(intent.max_fee, self._fees.max_fee)
+
+    def _worthless(self, intent: Intent, attempt: Attempt, least: int, base_fee: int) -> bool:
+        """Whether it cannot be mined now for what it is worth, and all that comes after its nonce would wait for it."""
+        stuck = base_fee > attempt.max_fee and least > self._cap(intent)
+        return intent.max_fee is not None and (base_fee > self._cap(intent) or stuck)
 
     def _send_new(self, intent: Intent, block: int, base_fee: int) -> None:
         if intent.deadline is not None and block >= intent.deadline:
             self._book.set(intent.key, state="expired")
             self._log.warning("outbox_expired", intent=intent.key, deadline=intent.deadline)
             return
-        max_fee = min(2 * base_fee + self._fees.tip, self._fees.max_fee)
-        if max_fee <= base_fee:
-            self._log.warning("outbox_fee_cap", intent=intent.key, base_fee=base_fee, cap=self._fees.max_fee)
+        max_fee = min(2 * base_fee + self._fees.tip, self._cap(intent))
+        if max_fee < base_fee or (max_fee == base_fee and intent.max_fee is None):
+            self._log.warning("outbox_fee_cap", intent=intent.key, base_fee=base_fee, cap=self._cap(intent))
+            if intent.max_fee is not None:
+                self._book.set(intent.key, state="expired")
             return
         gas = intent.gas
         if gas is None:

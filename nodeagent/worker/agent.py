@@ -19,13 +19,13 @@ from nodeagent.worker.bench import Again, Bench, Done
 from nodeagent.worker.compute import Order, Warm, results_path
 from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.draws import DrawBook
-from nodeagent.worker.hands import Hands
+from nodeagent.worker.hands import ENDED, Hands
 from nodeagent.worker.lanewatch import HORIZON, read_lanes
 from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, duties, sources, wanted
+from nodeagent.worker.views import Pace, Passes, answered, duties, sources, wanted
 from nodeagent.worker.world import World
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class Agent:
         self._wake = wake or threading.Event()
         self._stopping = False
         self.world = fresh_world()
-        self.lottery = Lottery(rpc, hands.doors.registry, hands.deployment, self.world)
+        self.lottery = Lottery(rpc, hands.doors.registry, hands.deployment, self.world, reporter.watch)
         self.passes = Passes()
         self.pace = Pace()
         self.head: Head | None = None
@@ -134,19 +134,24 @@ class Agent:
         clock = self.clock(head.block)
         for action in life.decide(self._state(clock), self._facts(clock, known), clock):
             self._do(action)
+        self._send(head)  # before what is optional is looked for: a commit or a reveal waits for nothing
         self._serve(head)
-        for intent in self.hands.outbox.tick(head.block, head.base_fee):
-            if intent.state in ("failed", "lost", "expired"):
-                log.warning("intent_ended", intent=intent.key, state=intent.state, reason=intent.reason)
-            if intent.refusal is not None and intent.refusal.name == "StakeBelowRequirement":
-                self._complain("stake", "out of the draw: the stake is less than its seats need; take or leave seats")
+        if any(intent.state == "new" for intent in self.hands.outbox.pending()):
+            self._send(head)
         if not self.world.paused:
             self.problems.pop("stake", None)
         self._report(self)
 
+    def _send(self, head: Head) -> None:
+        for intent in self.hands.outbox.tick(head.block, head.base_fee):
+            if intent.state in ENDED:
+                log.warning("intent_ended", intent=intent.key, state=intent.state, reason=intent.reason)
+            if intent.refusal is not None and intent.refusal.name == "StakeBelowRequirement":
+                self._complain("stake", "out of the draw: the stake is less than its seats need; take or leave seats")
+
     def _serve(self, head: Head) -> None:
         """What is due beside the own work. None of it is a reason to hold back a commit or a reveal, or each other."""
-        self.sender.turn(epoch_of(head.block, self._epoch_blocks), head.base_fee)
+        self.sender.turn(head.block, head.base_fee)
         world, book = self.world, self.lottery.book
         for name, tick in (("settle", self.settler.tick), ("court", self._court), ("report", self.reporter.tick)):
             try:
@@ -171,6 +176,7 @@ class Agent:
         self.world = self._fresh_world()
         self.world.apply(self.hands.ledger.events())
         self.lottery.restart(self.world)
+        self.passes = Passes()  # what was passed may be another job now
 
     # --- acting -------------------------------------------------------------------------------------------------
 
@@ -193,7 +199,7 @@ class Agent:
         if outbox.get(life.resume_key(clock.epoch)) is not None:
             flying.add(life.resume_key(clock.epoch))  # once an epoch, whatever became of it
         return life.State(
-            done=frozenset(ledger.results()),
+            done=answered(self.world, ledger.results()),
             given_up=self.passes.given_up(clock.block),
             batches=ledger.batch_epochs(Epoch(clock.epoch - clock.reveal_grace - 1)),
             in_flight=frozenset(flying),

@@ -61,10 +61,10 @@ class AppealBook:
         with self._connection:
             self._connection.execute("INSERT OR REPLACE INTO appeals VALUES (?,?,?,?,?,?,?)", row)
 
-    def lost(self, since: Epoch) -> int:
+    def lost(self, since: Epoch) -> set[ShardKey]:
         """Own appeals that ended in ``since`` or later and did not win, by verdict or without one."""
-        query = "SELECT COUNT(*) FROM appeals WHERE state = ? AND ended >= ?"
-        return int(self._connection.execute(query, (LOST, since)).fetchone()[0])
+        query = "SELECT job, shard FROM appeals WHERE state = ? AND ended >= ?"
+        return {(row[0], row[1]) for row in self._connection.execute(query, (LOST, since))}
 
 
 def state_after(appeal: Appeal, case: Case, operator: str) -> str:

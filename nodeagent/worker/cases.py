@@ -31,7 +31,8 @@ NOBODY = Barred()
 class Case:
     """An appeal about one shard. ``terms`` are the case job's; ``ended`` is when its verdict settled.
 
-    ``verdict`` stays None until somebody resolves the case; ``burned`` says that it ended without one.
+    ``verdict`` stays None until somebody resolves the case; ``burned`` says that it ended without one; ``resolved`` is
+    when somebody said so.
     """
 
     job: JobId
@@ -43,6 +44,7 @@ class Case:
     settled_root: bytes
     verdict: bytes | None = None
     ended: Epoch = NEVER
+    resolved: Epoch = NEVER
     burned: bool = False
     closed: bool = False
 
@@ -77,13 +79,13 @@ def appealed(event: ev.Appealed, terms: JobTerms) -> Case:
     return Case(event.job, event.shard, event.case_job, terms, event.accuser, event.bond, event.settled_root)
 
 
-def after(case: Case, event: ev.Event, settled: Epoch) -> Case:
-    """The case after one more event of the Court about it; ``settled`` is the epoch in which its job settled."""
+def after(case: Case, event: ev.Event, settled: Epoch, now: Epoch) -> Case:
+    """The case after one more event of the Court about it, in epoch ``now``; ``settled`` is when its job settled."""
     match event:
         case ev.Resolved():
-            return replace(case, verdict=event.verdict, ended=settled)
+            return replace(case, verdict=event.verdict, ended=settled, resolved=now)
         case ev.EndedWithoutVerdict():
-            return replace(case, burned=True, closed=True)
+            return replace(case, burned=True, closed=True, resolved=now)
         case ev.CaseClosed():
             return replace(case, closed=True)
     return case

@@ -99,10 +99,10 @@ class Courtroom:
             known = replace(known, why=decision.why)
             self.book.put(known)
         if decision.step is Step.CHECK:
-            deployment = self.hands.deployment
-            end = (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead
-            return Recheck(outvoted.job, outvoted.shard, end - 1)
-        if decision.step is Step.APPEAL:
+            return Recheck(outvoted.job, outvoted.shard, self._last_block(outvoted))
+        if decision.step is Step.APPEAL and self.sender.waits(appeal_key(outvoted.key), world.rank):
+            self._weighed.pop(outvoted.key)  # looked at again in every block until it is this node's turn
+        elif decision.step is Step.APPEAL:
             worth = appeals.expected_return(facts, self.policy.confidence) + self.policy.max_cost
             if self._appeal(outvoted, known, self._in_wei(worth)):
                 spoken.send(outvoted, facts.bond)
@@ -124,9 +124,14 @@ class Courtroom:
             allowance=max(0, token.allowance(world.operator, self.court.address) - spoken.bonds),
             balance=max(0, token.balance_of(world.operator) - spoken.bonds),
             again=known.again,
-            lost=self.book.lost(Epoch(now - self.hands.deployment.ring + 1)),
+            lost=self._lost(world, Epoch(now - self.hands.deployment.ring + 1)),
             at_risk=spoken.at_risk,
         )
+
+    def _lost(self, world: World, since: Epoch) -> int:
+        """Own appeals, and those of the operator's other nodes, that ended in ``since`` or later and did not win."""
+        ended = (case for case in world.cases.values() if case.by(world.operator) and not case.open)
+        return len(self.book.lost(since) | {c.key for c in ended if not c.overturned and c.resolved >= since})
 
     def _loss(self, node: NodeId, earlier: int = 0) -> tuple[int, int]:
         """What a node's fault costs it and brings its accuser, in payment-token units at the operator's price, after
@@ -158,11 +163,17 @@ class Courtroom:
         if ended is not None and ended.state in ENDED:
             self.hands.outbox.forget(key)
         self.book.put(replace(known, state=SENT))
-        sent = self.sender.send(key, self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt), worth)
+        call = self.court.appeal(outvoted.job, outvoted.shard, outvoted.receipt)
+        sent = self.sender.send(key, call, worth, deadline=self._last_block(outvoted))
         if not sent:
             why = "the answer stands, but the Court refuses the call or its gas is worth more; asked again next epoch"
             self.book.put(replace(known, state=OUTVOTED, why=why))
         return sent
+
+    def _last_block(self, outvoted: Outvoted) -> int:
+        """The last block in which an appeal counts."""
+        deployment = self.hands.deployment
+        return (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead - 1
 
     def _flying(self, key: ShardKey) -> bool:
         intent = self.hands.outbox.get(appeal_key(key))
@@ -191,7 +202,8 @@ class Courtroom:
                 self.sender.send(f"resolve:{case.case_job}", self.court.resolve(case.job, case.shard, receipt))
             due = closable_from(case.terms, deployment.settle_grace, deployment.report_epochs)
             if case.verdict is not None and not case.closed and now >= due and ours:
-                self.sender.send(f"close:{case.case_job}", self.court.close_case(case.job, case.shard))
+                close = self.court.close_case(case.job, case.shard)
+                self.sender.send(f"close:{case.case_job}", close, rank=world.rank)
 
 
 def ready_block(world: World, case: Case, settle_grace: int, epoch_blocks: int) -> int:
@@ -201,11 +213,12 @@ def ready_block(world: World, case: Case, settle_grace: int, epoch_blocks: int) 
 
 
 def resolve_rank(world: World, case: Case) -> int:
-    """Whose turn it is to resolve: the accuser's, then the pool's other nodes, in an order of each case's own."""
+    """Whose turn it is to resolve: the accuser's nodes', then the pool's others, in an order of each case's own."""
     if case.by(world.operator):
-        return 0
-    nodes = sorted(world.members)
-    return 1 + (nodes.index(world.node) - case.case_job) % len(nodes) if world.node in world.members else 1 + len(nodes)
+        return world.rank
+    nodes, first = sorted(world.members), max(1, len(world.nodes_of(case.accuser)))
+    turn = (nodes.index(world.node) - case.case_job) % len(nodes) if world.node in world.members else len(nodes)
+    return first + turn
 
 
 def appeal_key(key: ShardKey) -> str:

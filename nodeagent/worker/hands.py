@@ -28,6 +28,7 @@ from nodeagent.worker.ledger import Batch, Ledger
 
 ENDED = ("failed", "expired", "lost")
 WEI = 10**18
+MOST_WEI = 2**63 - 1  # of a price of gas, as SQLite keeps it
 
 log = structlog.get_logger(__name__)
 
@@ -132,12 +133,13 @@ class Hands:
                 log.error("results_lost", job=leaf.job, shard=leaf.shard, expected=leaf.results.cid, found=found)
         self.store.put_bytes(batch.manifest)
 
-    def submit(self, key: str, call: Call, deadline: int | None) -> Intent:
+    def submit(self, key: str, call: Call, deadline: int | None, max_fee: int | None = None) -> Intent:
         """Hands a call to the outbox. One that ended without effect is tried again, once a block."""
         known = self.outbox.get(key)
         if known is not None and known.state in ENDED:
             self.outbox.forget(key)
-        return self.outbox.submit(key, call, block=self.block, deadline=deadline)
+        most = None if max_fee is None else min(max_fee, MOST_WEI)
+        return self.outbox.submit(key, call, block=self.block, deadline=deadline, max_fee=most)
 
     def _batch(self, epoch: Epoch) -> Batch:
         batch = self.ledger.batch(epoch)

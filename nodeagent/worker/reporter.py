@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodeagent.chain.doors import Call
 from nodeagent.protocol.epochs import accuser_until
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, NodeId
@@ -13,6 +12,9 @@ from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.world import World
+
+SEED_AND_REPORT_GAS = 43_000 + 175_000
+"""Of the two calls that prove a wrong answer whose seed nobody recorded: only the first can be estimated."""
 
 
 @dataclass(slots=True)
@@ -35,11 +37,14 @@ class Reporter:
         now = Epoch(block // deployment.epoch_blocks)
         if self.watch:
             for lane in reporting.unrevealed(world, now, deployment.reveal_grace):
-                call = doors.ledger.report_unrevealed(lane.node, lane.epoch)
-                self._report(lane.key, call, lane.node, deployment.parameters["UNREVEALED_BPS"])
+                if self.sender.open(lane.key, world.rank):
+                    call = doors.ledger.report_unrevealed(lane.node, lane.epoch)
+                    self.sender.send(lane.key, call, self.worth(lane.node, deployment.parameters["UNREVEALED_BPS"]))
             for slot in reporting.absent(world, book, now, deployment.ring):
-                call = doors.market.report_absent(slot.job, slot.shard, slot.receipt, slot.slot)
-                self._report(slot.key, call, slot.node, deployment.parameters["ABSENT_BPS"])
+                if self.sender.open(slot.key, world.rank):
+                    call = doors.market.report_absent(slot.job, slot.shard, slot.receipt, slot.slot)
+                    worth = self.worth(slot.node, deployment.parameters["ABSENT_BPS"])
+                    self.sender.send(slot.key, call, worth, deadline=self._last_block(slot.start))
         self._wrong(world, book, now)
 
     def _wrong(self, world: World, book: DrawBook, now: Epoch) -> None:
@@ -51,16 +56,20 @@ class Reporter:
             if not (case.by(world.operator) or (self.watch and anybodys) or self.public):
                 continue
             for fault in reporting.wrong(world, book, case):
+                if not self.sender.open(fault.key, world.rank):
+                    continue
+                worth = None if self.public else self.worth(fault.node, self.hands.deployment.parameters["WRONG_BPS"])
                 if fault.start not in world.seeds_on_chain:  # the Court draws the committee again
-                    self.hands.record_seed(fault.start)
+                    if worth is None or worth > SEED_AND_REPORT_GAS * self.sender.price:
+                        self.hands.record_seed(fault.start)
                     continue
                 call = court.report_wrong(fault.job, fault.shard, fault.attempt, fault.slot, fault.root, fault.opening)
-                bps = None if self.public else self.hands.deployment.parameters["WRONG_BPS"]
-                self._report(fault.key, call, fault.node, bps)
+                self.sender.send(fault.key, call, worth, deadline=self._last_block(fault.start))
 
-    def _report(self, key: str, call: Call, node: NodeId, bps: int | None) -> None:
-        if self.sender.open(key):
-            self.sender.send(key, call, None if bps is None else self.worth(node, bps))
+    def _last_block(self, start: Epoch) -> int:
+        """The last block in which the registry draws the committee of an attempt that started in ``start``."""
+        deployment = self.hands.deployment
+        return (start + deployment.ring - 1) * deployment.epoch_blocks - 1
 
     def worth(self, node: NodeId, bps: int) -> int:
         """The reporter's part of a penalty of ``bps`` on what a node has at stake now, in wei."""

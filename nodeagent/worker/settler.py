@@ -99,7 +99,8 @@ class Settler:
     def _claim(self, world: World, book: DrawBook, now: Epoch) -> None:
         deployment, market = self.hands.deployment, self.hands.doors.market
         for plan in claims(world, book, now, deployment.settle_grace, deployment.report_epochs):
-            self.sender.send(plan.key, market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening))
+            call = market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening)
+            self.sender.send(plan.key, call, deadline=(plan.until + 1) * deployment.epoch_blocks - 1)
 
     def _money(self, world: World) -> None:
         """Sends matured earnings, and what is owed and rewarded to the operator, to it once they are worth the gas."""
@@ -108,7 +109,8 @@ class Settler:
         matured, _ = market.earnings_of(self.hands.node)
         if matured > self.withdraw_above and "withdraw" not in waiting:
             self.hands.submit(f"withdraw:{self._epoch}", market.call("withdraw", self.hands.node), None)
-        if not world.operator:
+        own = world.nodes_of(world.operator)
+        if not own or own[self._epoch % len(own)] != self.hands.node:  # its nodes take turns
             return
         if "collect" not in waiting and market.owed_to(world.operator) > self.withdraw_above:
             self.sender.send(f"collect:{self._epoch}", market.collect(world.operator))

@@ -145,8 +145,8 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
         bench = _open_bench(home, config, Fetcher(store), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
-        sender = Sender(hands, int(config.tip_gwei * GWEI))
         stagger = config.settle_stagger_blocks
+        sender = Sender(hands, int(config.tip_gwei * GWEI), stagger)
         pool = PoolId(view["pool"])
         agent = Agent(
             rpc,

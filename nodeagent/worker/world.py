@@ -39,6 +39,11 @@ class Job:
         """The job whose manifest a shard is computed from, and the shard of it: the one thing a case does otherwise."""
         return self.about or (self, shard)
 
+    def question(self, shard: Shard) -> bytes:
+        """What a shard asks: the manifest, which fixes everything but the shard's place in it, and that place."""
+        job, place = self.payload(shard)
+        return job.manifest + int(place).to_bytes(4, "big")
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -77,7 +82,7 @@ class World:
     pool: PoolId
     epoch_blocks: int
     seats: SeatList = field(default_factory=SeatList)
-    members: set[NodeId] = field(default_factory=set)  # nodes of the pool
+    members: dict[NodeId, str] = field(default_factory=dict)  # nodes of the pool and their operators
     jobs: dict[JobId, Job] = field(default_factory=dict)
     node_endpoints: dict[NodeId, str] = field(default_factory=dict)
     requester_endpoints: dict[str, str] = field(default_factory=dict)
@@ -99,6 +104,16 @@ class World:
         """Whether the chain paused this node, as opposed to its operator."""
         return self.paused and self.paused_tx in self.fault_txs
 
+    def nodes_of(self, operator: str) -> list[NodeId]:
+        """The pool's nodes of an operator, ascending."""
+        return sorted(node for node, of in self.members.items() if of.lower() == operator.lower())
+
+    @property
+    def rank(self) -> int:
+        """This node's place among its operator's nodes, which should not all do the same thing at once."""
+        own = self.nodes_of(self.operator)
+        return own.index(self.node) if self.node in own else 0
+
     def apply(self, events: Iterable[ev.Event]) -> None:
         """Takes events in. Those of other pools and unknown kinds change nothing."""
         for event in events:
@@ -118,7 +133,7 @@ class World:
         """Jobs that may be forgotten. One that this node's operator appealed waits a ring for the rest of its bond."""
         own = [case for case in self.cases.values() if case.by(self.operator) and not case.closed]
         ends = {
-            job: closable_from(self.jobs[case.case_job].terms, settle_grace, report_epochs) + ring
+            job: closable_from(case.terms, settle_grace, report_epochs) + ring
             for case in own
             for job in (case.job, case.case_job)
         }
@@ -174,7 +189,8 @@ class World:
             case ev.Resolved() | ev.EndedWithoutVerdict() | ev.CaseClosed() if (event.job, event.shard) in self.cases:
                 case = self.cases[event.job, event.shard]
                 settled = self.settled.get(case.case_key)
-                self.cases[case.key] = cases.after(case, event, settled.epoch if settled else cases.NEVER)
+                now = epoch_of(event.at.block, self.epoch_blocks)
+                self.cases[case.key] = cases.after(case, event, settled.epoch if settled else cases.NEVER, now)
             case _:
                 return False
         return True
@@ -202,7 +218,7 @@ class World:
     def _nodes(self, event: ev.Event) -> bool:
         match event:
             case ev.NodeRegistered() if event.pool == self.pool:
-                self.members.add(event.node)
+                self.members[event.node] = event.operator
                 if event.node == self.node:
                     self.key, self.operator = event.key, event.operator
             case ev.NodeAnnounced():
@@ -240,5 +256,8 @@ class World:
         self.jobs = {i: job for i, job in self.jobs.items() if i not in dead}
         self.settled = {k: s for k, s in self.settled.items() if s.epoch >= before and k[0] not in dead}
         self.claimed = {c for c in self.claimed if c[:2] in self.settled}
-        self.cases = {k: case for k, case in self.cases.items() if k[0] not in dead}
+        # own appeals that were lost count for a ring, whatever became of their jobs
+        self.cases = {
+            k: c for k, c in self.cases.items() if k[0] not in dead or (c.by(self.operator) and c.resolved >= before)
+        }
         self.punished = {p for p in self.punished if p[2] >= before}

@@ -29,7 +29,7 @@ from nodeagent.chain.outbox import Outbox
 from nodeagent.content import open_content
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.protocol.types import JobId, Shard
 from nodeagent.worker.appealbook import SENT, Appeal, AppealBook
 from nodeagent.worker.appeals import Policy
 from nodeagent.worker.courtroom import Courtroom, Recheck
@@ -107,7 +107,7 @@ def scene(mine: bytes = OTHER_ROOT) -> tuple[World, DrawBook]:
 
 
 def tick(r: Courtroom, w: World, book: DrawBook, block: int = NOW) -> list[Recheck]:
-    r.sender.turn(Epoch(block // EB), 7)
+    r.sender.turn(block, 7)
     found = r.tick(w, book, block)
     r.hands.outbox.tick(0, 7)
     return found

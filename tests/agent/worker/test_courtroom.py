@@ -167,7 +167,7 @@ def test_tick__resolved__written_down_and_losses_counted(tmp_path: Path, verdict
     w.apply([judged(1172, verdict), resolved(1174, verdict, verdict != ROOT)])
     tick(r, w, book, 1175)
     found = AppealBook(Ledger(tmp_path / "agent.db").connection).get(KEY)
-    assert found is not None and found.state == state and r.book.lost(Epoch(0)) == (state == LOST)
+    assert found is not None and found.state == state and r.book.lost(Epoch(0)) == ({KEY} if state == LOST else set())
     assert chain.sent() == []
 
 
@@ -180,7 +180,7 @@ def test_tick__no_verdict__resolved_only_when_it_can_settle_no_more(tmp_path: Pa
     assert chain.sent() == ["resolve"]
     w.apply([ev.EndedWithoutVerdict(at(end + 1), *KEY, CASE, 600)])
     tick(r, w, book, end + 2)
-    assert r.book.lost(Epoch(0)) == 1 and chain.sent() == ["resolve"]
+    assert r.book.lost(Epoch(0)) == {KEY} and chain.sent() == ["resolve"]
 
 
 def test_tick__claims_over__the_accuser_closes_the_case(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_tick__lost_by_verdict_or_without__counts_for_a_ring_of_epochs(tmp_path:
         w.apply([judged(1172, verdict), resolved(1174, verdict, False)])
     for block in (1175, 1185):  # written down once
         tick(r, w, book, block)
-    assert (r.book.lost(Epoch(117)), r.book.lost(Epoch(118))) == (1, 0)
+    assert (r.book.lost(Epoch(117)), r.book.lost(Epoch(118))) == ({KEY}, set())
 
 
 @pytest.mark.parametrize(("age", "sent"), [(RING - 1, []), (RING, ["appeal"])])
@@ -179,9 +179,9 @@ def test_book__of_an_older_agent__gets_its_column_and_its_losses_are_long_ago(tm
     connection.execute("INSERT INTO appeals VALUES (1, 2, ?, NULL, 'lost', '')", (OTHER_ROOT,))
     for _ in range(2):
         book = AppealBook(connection)
-        assert book.get(KEY) == Appeal(*KEY, OTHER_ROOT, None, LOST) and book.lost(Epoch(1)) == 0
+        assert book.get(KEY) == Appeal(*KEY, OTHER_ROOT, None, LOST) and not book.lost(Epoch(1))
     book.put(Appeal(*KEY, OTHER_ROOT, None, LOST, "", Epoch(9)))
-    assert book.lost(Epoch(9)) == 1 and book.get((JobId(1), Shard(3))) is None
+    assert book.lost(Epoch(9)) == {KEY} and book.get((JobId(1), Shard(3))) is None
 
 
 def test_tick__ten_shards_of_one_lane_and_an_operator_who_pays__all_are_appealed(tmp_path: Path) -> None:
@@ -214,4 +214,52 @@ def test_tick__gas_falls__the_appeal_leaves_in_a_later_epoch(tmp_path: Path) -> 
     assert chain.sent() == []
     r.policy = Policy(ether_price=1.0)
     tick(r, w, book, NOW + EB)
+    assert chain.sent() == ["appeal"]
+
+
+def siblings(node: int, shards: int) -> tuple[World, DrawBook]:
+    """``many``, where nodes 1 and 2 are one operator's and were outvoted alike, as ``node`` sees it."""
+    w, _ = many(shards, pace=1)
+    for commit in range(10, 10 + shards):
+        w.apply([revealed(2, commit, {(1, commit - 10): OTHER_ROOT})])
+    w.members[NodeId(2)], w.operator, w.node = w.operator, w.members[ME], NodeId(node)
+    return w, DrawBook(w, seeds(*range(9, 30)))
+
+
+def outvoted_and_sure(r: Courtroom, w: World, book: DrawBook, block: int = NOW) -> None:
+    for again in tick(r, w, book, block):
+        r.computed((again.job, again.shard), OTHER_ROOT)
+    tick(r, w, book, block)
+
+
+def test_tick__two_nodes_of_one_operator__one_appeals_and_the_other_sees_it(tmp_path: Path) -> None:
+    chains = Chain(), Chain()
+    first, second = (room(chain, tmp_path / str(n), Policy(confidence=1.0)) for n, chain in enumerate(chains))
+    outvoted_and_sure(first, *siblings(1, 3))
+    w, book = siblings(2, 3)
+    outvoted_and_sure(second, w, book)
+    tick(second, w, book, NOW + 1)
+    assert chains[0].sent() == ["appeal"] and chains[1].sent() == []
+    w.apply(appealed(w, NOW + 1))
+    outvoted_and_sure(second, w, book, NOW + 2)
+    assert chains[1].sent() == [], "its sibling's is open, and appeal_max_lost is 1"
+
+
+def test_tick__sibling_is_away__its_turn_comes(tmp_path: Path) -> None:
+    chain, (w, book) = Chain(), siblings(2, 1)
+    r = room(chain, tmp_path)
+    outvoted_and_sure(r, w, book)
+    assert chain.sent() == []
+    tick(r, w, book, NOW + 2)
+    assert chain.sent() == ["appeal"]
+
+
+def test_tick__sibling_lost_of_late__counts_for_a_ring_here_too(tmp_path: Path) -> None:
+    chain, (w, book) = Chain(), siblings(1, 3)
+    w.apply([*appealed(w, NOW - 8), judged(NOW - 4, ROOT), resolved(NOW - 2, ROOT, False)])
+    r = room(chain, tmp_path, Policy(confidence=1.0))
+    assert r.book.lost(Epoch(0)) == set()
+    outvoted_and_sure(r, w, book)
+    assert chain.sent() == []
+    outvoted_and_sure(room(chain, tmp_path / "two", Policy(confidence=1.0, max_lost=2)), w, book)
     assert chain.sent() == ["appeal"]

@@ -41,7 +41,7 @@ def reporter(chain: Chain, home: Path, *, price: float = 1.0, watch: bool = Fals
 
 
 def tick(r: Reporter, w: World, book: DrawBook, block: int) -> None:
-    r.sender.turn(Epoch(block // EB), 7)
+    r.sender.turn(block, 7)
     r.tick(w, book, block)
     r.hands.outbox.tick(0, 7)
 

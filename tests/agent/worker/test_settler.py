@@ -12,7 +12,6 @@ from scene import EB, ME, operator, pool_of, seeds, world
 
 from nodeagent.chain.errors import RpcError, RpcUnreachable
 from nodeagent.protocol.keccak import keccak
-from nodeagent.protocol.types import Epoch
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.settler import TIMES_ITS_GAS, Settler
 
@@ -47,7 +46,7 @@ def settler(chain: Till, home: Path, price: float = 1.0) -> Settler:
 def tick(s: Settler, block: int = NOW, fee: int = 7) -> list[str]:
     """What waits in the outbox after a round."""
     w = world(pool_of(3))
-    s.sender.turn(Epoch(block // EB), fee)
+    s.sender.turn(block, fee)
     s.tick(w, DrawBook(w, seeds(*range(9, 30))), block)
     return [intent.what for intent in s.hands.outbox.pending()]
 

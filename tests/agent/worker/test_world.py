@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from scene import ME, POOL, ROOT, at, committed, pool_of, posted, registered, revealed, settled, world
+from scene import (
+    ME,
+    POOL,
+    ROOT,
+    appealed,
+    at,
+    committed,
+    judged,
+    operator,
+    pool_of,
+    posted,
+    registered,
+    resolved,
+    revealed,
+    settled,
+    world,
+)
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
@@ -89,3 +105,22 @@ def test_apply__endpoints_and_key__latest_counts() -> None:
     assert w.node_endpoints[ME] == "http://b" and w.key == "0xkey1" and w.pool == POOL
     w.apply([ev.KeyReplaced(at(8), ME, "0xkey1", "0xnew")])
     assert w.key == "0xnew"
+
+
+def test_finished__own_case_outlives_its_job__no_fault() -> None:
+    w = world([*pool_of(8), posted(1, appeal_epochs=6, tasks=2000, pace=1)])
+    w.apply([settled(125, SettledLeaf(JobId(1), Shard(0), 0, 3, ROOT))])
+    w.apply([*appealed(w, 140, shard=0), judged(175, ROOT), resolved(178, ROOT, False, shard=0)])
+    now = Epoch(14 + 3 * 3 + 8 + 4 + 2 + 128)
+    dead = w.finished(now, 8, 4, 128)
+    assert dead == [9]
+    w.prune(Epoch(now - 130), dead)
+    assert w.finished(Epoch(now + 1), 8, 4, 128) == []
+
+
+def test_rank__nodes_of_one_operator__their_place_among_them() -> None:
+    events = [e for e in pool_of(4) if not isinstance(e, ev.NodeRegistered)]
+    for node, by in ((1, 1), (2, 3), (3, 1), (4, 1)):
+        events.append(ev.NodeRegistered(at(5), NodeId(node), operator(by).upper(), POOL, f"0xkey{node}"))
+    assert [world(events, node).rank for node in (1, 2, 3, 4)] == [0, 0, 1, 2]
+    assert world(events).nodes_of(operator(1)) == [1, 3, 4]
