@@ -47,9 +47,7 @@ class NodeConfig(BaseModel):
     ] = 0
     appeal_confidence: Annotated[float, Field(gt=0, le=1, description="chance that an answer which stands wins")] = 0.95
     appeal_stake_price: Annotated[float, Field(ge=0, description="payment tokens that one stake token is worth")] = 1.0
-    appeal_max_lost: Annotated[
-        int, Field(ge=0, description="most open or lost of late, by the whole operator")
-    ] = 1
+    appeal_max_lost: Annotated[int, Field(ge=0, description="most open or lost of late, by the whole operator")] = 1
     auto_resume: bool = True
     withdraw_above: Annotated[int, Field(ge=0)] = 1_000_000
     cores: Annotated[int, Field(ge=1, le=256)] = 1
