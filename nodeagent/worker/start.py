@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import json
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -171,6 +173,9 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             report=lambda agent: write_live(home, agent),
         )
         _announce(hands, node, url)
+        if away := out_of_reach(url, config.rpc_url):
+            agent.problems["gateway"] = away
+            log.warning("problem", about="gateway", message=away)
         log.info("agent_ready", node=node, pool=pool, chain=deployment.chain_id, gateway=gateway.url, public=url)
         yield agent
 
@@ -207,6 +212,21 @@ def _announce(hands: Hands, node: NodeId, url: str) -> None:
         hands.submit(f"announce:{number}", hands.doors.registry.call("announce", node, url, bytes(32)), None)
         hands.ledger.set_meta("announcements", str(number))
         hands.ledger.set_meta("announced", url)
+
+
+def out_of_reach(url: str, rpc_url: str) -> str | None:
+    """A complaint when a node of a chain elsewhere announces an address that is only its own machine's: judges of its
+    appeals, and requesters, then get nothing from it."""
+    if _is_loopback(url) and not _is_loopback(rpc_url):
+        return f"others cannot reach {url}: set public_url, or appeals depend on strangers who serve the payload"
+    return None
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def write_live(home: Home, agent: Agent) -> None:
