@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from nodeagent.content import varint
 from nodeagent.content.cid import CID_BYTES, Cid
 from nodeagent.content.errors import BadCid, MalformedBlock
 
@@ -35,12 +36,12 @@ class Child:
 def encode_node(children: Sequence[Child]) -> bytes:
     """The block of an intermediate node over ``children`` (at least one)."""
     links = bytearray()
-    data = bytearray(b"\x08\x02\x18" + _varint(sum(child.size for child in children)))
+    data = bytearray(b"\x08\x02\x18" + varint.encode(sum(child.size for child in children)))
     for child in children:
-        link = b"\x0a\x24" + child.cid.binary + b"\x12\x00\x18" + _varint(child.tsize)
-        links += b"\x12" + _varint(len(link)) + link
-        data += b"\x20" + _varint(child.size)
-    return bytes(links + b"\x0a" + _varint(len(data)) + data)
+        link = b"\x0a\x24" + child.cid.binary + b"\x12\x00\x18" + varint.encode(child.tsize)
+        links += b"\x12" + varint.encode(len(link)) + link
+        data += b"\x20" + varint.encode(child.size)
+    return bytes(links + b"\x0a" + varint.encode(len(data)) + data)
 
 
 def decode_node(block: bytes) -> tuple[Child, ...]:
@@ -148,12 +149,3 @@ class _Cursor:
     def end(self, what: str) -> None:
         if self._pos != self._end:
             raise MalformedBlock(f"{self._end - self._pos} unexpected bytes at the end of {what}")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

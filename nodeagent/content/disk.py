@@ -80,6 +80,19 @@ def removed_on_error(partial: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file beside ``path`` to write into; it takes the place of what is there only when all of it is on disk."""
+    path = Path(os.path.abspath(path))
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    with removed_on_error(partial):
+        with os.fdopen(os.open(partial, CREATE, 0o644), "wb") as out:
+            yield out
+            sync_file(out)
+        os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
 def disk_errors(action: str) -> Iterator[None]:
     """Turn ``OSError`` into ``StoreFailed`` that names ``action``."""
     try:

@@ -21,6 +21,7 @@
     └── ContentFault
         ├── BadCid                   not a CIDv1 of a kind this network uses
         ├── MalformedBlock           right hash, but not a canonical UnixFS file node
+        ├── MalformedCar             no CAR v1, or one with blocks this network does not use
         ├── BudgetExceeded           more bytes, levels or blocks than the caller allows
         └── UnreadableFile           the file to add cannot be read
     Fatal                            a person must act
@@ -136,6 +137,14 @@ class MalformedBlock(ContentFault):
             f"malformed UnixFS block: {reason}",
             hint="add the file again with raw leaves, CIDv1 and no mode or mtime",
         )
+        self.reason = reason
+
+
+class MalformedCar(ContentFault):
+    """A stream is no CAR v1 of blocks this network uses, for ``reason``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"malformed CAR: {reason}", hint="make it again, with `ipfs dag export` or `content export`")
         self.reason = reason
 
 

@@ -27,6 +27,7 @@ from typing import BinaryIO, Final
 import structlog
 
 from nodeagent.content import unixfs
+from nodeagent.content.car import CarReader, sections
 from nodeagent.content.cid import Cid
 from nodeagent.content.dagpb import decode_node
 from nodeagent.content.disk import (
@@ -36,6 +37,7 @@ from nodeagent.content.disk import (
     read_block,
     refuse_link,
     removed_on_error,
+    replacing,
     sync_file,
     sync_folder,
 )
@@ -92,15 +94,31 @@ class LocalStore:
 
     def export(self, cid: Cid, path: Path, budget: Budget = DEFAULT_BUDGET) -> None:
         """Write the file to ``path``, replacing what is there only when it is complete and verified."""
-        path = Path(os.path.abspath(path))
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-        with disk_errors(f"export to {path}"):
-            with removed_on_error(partial), os.fdopen(os.open(partial, CREATE, 0o644), "wb") as out:
-                for chunk in self.read(cid, budget):
-                    out.write(chunk)
-                sync_file(out)
-            os.replace(partial, path)
-            sync_folder(path.parent)
+        with disk_errors(f"export to {path}"), replacing(path) as out:
+            for chunk in self.read(cid, budget):
+                out.write(chunk)
+
+    def export_car(self, cid: Cid, path: Path, budget: Budget = DEFAULT_BUDGET) -> None:
+        """Write the file's blocks as a CAR to ``path``, as ``export`` writes."""
+        with disk_errors(f"export to {path}"), replacing(path) as out:
+            for piece in sections(cid, self.load, budget):
+                out.write(piece)
+
+    def import_car(self, stream: BinaryIO) -> tuple[Cid, ...]:
+        """Store a CAR's blocks and pin its roots; returns them.
+
+        Raises ``MalformedCar``; ``BlockMissing`` and what ``read`` raises when a root is not whole then. Verified
+        blocks that came before stay, unpinned.
+        """
+        reader = CarReader(stream)
+        with self._locked(fcntl.LOCK_SH):
+            for cid, block in reader:
+                self._write(cid, block)
+            for root in reader.roots:
+                for _ in self.read(root):
+                    pass
+                self.pin(root)
+        return reader.roots
 
     def has_all(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> bool:
         """Whether every block of the file is here and intact (reads all of it)."""

@@ -110,8 +110,8 @@ def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
     return build(cut(stream, layout.chunk_bytes), lambda _cid, _block: None, layout).cid
 
 
-def read(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
-    """The file's bytes, leaf by leaf, in order.
+def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[tuple[Cid, bytes]]:
+    """Every block of the file with its CID, a node before its children, in file order; one used twice comes twice.
 
     ``load(cid)`` gives a block from anywhere; each is checked against its CID before a byte of it is used, and
     against the sizes its parent declared. Raises ``WrongBytes``, ``MalformedBlock``, ``BudgetExceeded`` and
@@ -139,8 +139,12 @@ def read(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[byt
                 f"its parent declares {declared.size} (Tsize {declared.tsize})"
             )
         stack.extend((child.cid, child, depth + 1) for child in reversed(children))
-        if cid.is_raw:
-            yield block
+        yield cid, block
+
+
+def read(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
+    """The file's bytes, leaf by leaf, in order; raises as ``walk`` does."""
+    return (block for cid, block in walk(root, load, budget) if cid.is_raw)
 
 
 def read_all(root: Cid, load: Load, max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,12 @@ import pytest
 from content_faults import numbers
 
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.car import CarReader
+from nodeagent.content.cid import DAG_PB
 from nodeagent.content.errors import GatewayFailed
 from nodeagent.content.gateway import Gateway, GatewayLimits
 
-RAW = "application/vnd.ipld.raw"
+RAW, CAR = "application/vnd.ipld.raw", "application/vnd.ipld.car"
 DATA = b"one block"
 CID = Cid.of(DATA)
 
@@ -102,11 +105,65 @@ def test_get__not_a_cid__is_400_with_the_reason(gateway: Gateway, path: str) -> 
     assert b"not a usable CID" in body and b"bafkrei" in body
 
 
-@pytest.mark.parametrize("query", ["?format=car", "?format=dag-json", "?format=raw&format=car", "", "?format="])
+@pytest.mark.parametrize("query", ["?format=tar", "?format=raw&format=car", "", "?format=", "?format=car&dag-scope=x"])
 def test_get__other_format__is_406_and_names_the_right_one(gateway: Gateway, query: str) -> None:
     status, _, body = ask(gateway, f"/ipfs/{CID}{query}", Accept="*/*")
     assert status == 406
-    assert b"?format=raw" in body
+    assert b"?format=raw" in body or b"all, entity" in body
+
+
+def car_of(body: bytes) -> tuple[tuple[Cid, ...], list[Cid]]:
+    reader = CarReader(io.BytesIO(body))
+    return reader.roots, [cid for cid, _ in reader]
+
+
+@pytest.mark.parametrize(("query", "accept"), [("?format=car", "*/*"), ("", f"{CAR};order=dfs, text/html")])
+def test_get__format_car__gives_the_whole_file(gateway: Gateway, store: LocalStore, query: str, accept: str) -> None:
+    root = store.put_bytes(numbers(2_500_000))
+    status, headers, body = ask(gateway, f"/ipfs/{root}{query}", Accept=accept)
+    assert (status, headers["content-type"]) == (200, f"{CAR}; version=1; order=dfs; dups=n")
+    assert (headers["etag"], headers["transfer-encoding"]) == (f'"{root}.car"', "chunked")
+    roots, blocks = car_of(body)
+    assert roots == (root,) and blocks[0] == root and len(blocks) == 4
+
+
+def test_get__format_car_of_the_root_alone__gives_one_block(gateway: Gateway, store: LocalStore) -> None:
+    root = store.put_bytes(numbers(2_500_000))
+    status, headers, body = ask(gateway, f"/ipfs/{root}?format=car&dag-scope=block")
+    assert (status, headers["etag"], car_of(body)) == (200, f'"{root}.car.block"', ((root,), [root]))
+
+
+@pytest.mark.parametrize(("method", "known"), [("HEAD", ""), ("GET", '"{}.car"')])
+def test_get__car_not_asked_for_or_known__has_no_body(gateway: Gateway, method: str, known: str) -> None:
+    status, _, body = ask(gateway, f"/ipfs/{CID}?format=car", method, If_None_Match=known.format(CID))
+    assert (status, body) == (304 if known else 200, b"")
+
+
+def test_get__car_by_an_old_client__ends_with_the_connection(gateway: Gateway) -> None:
+    answer = raw_exchange(gateway, f"GET /ipfs/{CID}?format=car HTTP/1.0\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"chunked" not in head and car_of(body) == ((CID,), [CID])
+
+
+def test_get__car_of_an_absent_root__is_404(gateway: Gateway) -> None:
+    assert ask(gateway, f"/ipfs/{Cid.of(b'other')}?format=car")[0] == 404
+
+
+def test_get__car_of_a_node_that_is_no_file__is_422(gateway: Gateway, store: LocalStore) -> None:
+    node = b"\x0a\x02\x08\x01"
+    store.put_block(Cid.of(node, DAG_PB), node)
+    status, _, body = ask(gateway, f"/ipfs/{Cid.of(node, DAG_PB)}?format=car")
+    assert status == 422 and b"directory" in body
+
+
+def test_get__car_whose_last_block_is_gone__is_cut_off(gateway: Gateway, store: LocalStore) -> None:
+    data = numbers(2_500_000)
+    root = store.put_bytes(data)
+    next((store.root / "blocks").rglob(str(Cid.of(data[2 << 20 :])))).unlink()
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        ask(gateway, f"/ipfs/{root}?format=car")
+    assert car_of(caught.value.partial)[1] == [root, Cid.of(data[: 1 << 20]), Cid.of(data[1 << 20 : 2 << 20])]
+    assert ask(gateway, f"/ipfs/{CID}?format=raw")[0] == 200
 
 
 def test_get__too_many_query_fields__is_refused(gateway: Gateway) -> None:

@@ -1,0 +1,128 @@
+"""``content``: a file goes from one home to another as a CAR; what rots is found, removed and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from nodeagent.cli import node, requester
+from nodeagent.content import Cid, LocalStore
+
+Main = Callable[[Sequence[str]], None]
+nodeagent, quorate = node.main, requester.main
+DATA = b"".join(n.to_bytes(4, "big") for n in range(640_000))
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    out: str
+    err: str
+
+
+class Runner(Protocol):
+    def __call__(self, program: Main, *arguments: object) -> Told: ...
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Runner:
+    """A command line in this process: exit code and what it printed."""
+
+    def _run(program: Main, *arguments: object) -> Told:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            program([str(argument) for argument in arguments])
+        return Told(int(ended.value.code or 0), *capfd.readouterr())
+
+    return _run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "home" / "content")
+
+
+@pytest.fixture
+def cid(store: LocalStore) -> Cid:
+    return store.put_bytes(DATA)
+
+
+def rot(store: LocalStore, cid: Cid) -> None:
+    (path,) = (store.root / "blocks").rglob(str(cid))
+    path.write_bytes(b"rotten")
+
+
+def test_export_then_import__other_home__the_same_file(
+    run: Runner, store: LocalStore, cid: Cid, tmp_path: Path
+) -> None:
+    car, other = tmp_path / "file.car", LocalStore(tmp_path / "other" / "content")
+    assert run(nodeagent, "--home", tmp_path / "home", "content", "export", cid, car).code == 0
+    told = run(quorate, "--home", tmp_path / "other", "content", "import", car)
+    assert (told.code, told.out.strip()) == (0, str(cid))
+    assert other.get_bytes(cid, len(DATA)) == DATA and other.pins() == [cid]
+    assert run(nodeagent, "content", "--home", tmp_path / "other", "export", "--file", cid, tmp_path / "file").code == 0
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_ls__json__files_and_what_all_takes(run: Runner, store: LocalStore, cid: Cid, tmp_path: Path) -> None:
+    held = json.loads(run(nodeagent, "content", "--home", tmp_path / "home", "ls", "--json").out)
+    assert held == {
+        "files": [{"cid": str(cid), "bytes": len(DATA)}],
+        "blocks": len(list(store.block_cids())),
+        "bytes": store.total_bytes(),
+    }
+
+
+def test_verify__rotten_leaf__removed_and_the_file_is_not_whole(
+    run: Runner, store: LocalStore, cid: Cid, tmp_path: Path
+) -> None:
+    command = (nodeagent, "content", "--home", tmp_path / "home", "verify", "--json")
+    assert run(*command).code == 0
+    leaf = next(block for block in store.block_cids() if block.is_raw)
+    rot(store, leaf)
+    told = run(*command)
+    assert told.code == 1
+    assert json.loads(told.out) == {"blocks": 4, "rotten": [str(leaf)], "not_whole": [str(cid)]}
+    assert not store.has(leaf)
+    listed = run(nodeagent, "content", "--home", tmp_path / "home", "ls")
+    assert f"{cid}  {len(DATA):,} bytes" in listed.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["pin", "Qm"], 1, "not a usable CID"),
+        (["pin", str(Cid.of(b"absent"))], 75, "is not in"),
+        (["export", str(Cid.of(b"absent")), "x.car"], 75, "fetch it from another node"),
+        (["import", "nowhere.car"], 2, "nowhere.car"),
+    ],
+)
+def test_commands__cid_or_file_that_is_not_there__say_what(
+    run: Runner,
+    store: LocalStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = run(nodeagent, "content", "--home", store.root.parent, *arguments)
+    assert told.code == code and words in told.err
+    assert not (tmp_path / "x.car").exists()
+
+
+def test_import__no_car__is_refused_and_pins_nothing(run: Runner, store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "file.car").write_bytes(b"not a CAR at all")
+    told = run(nodeagent, "content", "--home", store.root.parent, "import", tmp_path / "file.car")
+    assert told.code == 1 and "malformed CAR" in told.err and store.pins() == []
+
+
+def test_home__without_content__is_usage(run: Runner, tmp_path: Path) -> None:
+    told = run(nodeagent, "content", "--home", tmp_path / "none", "ls")
+    assert told.code == 2 and "keeps no content" in told.err
