@@ -44,6 +44,14 @@ class Attempt:
     members: tuple[Member, ...] | None
     answers: tuple[Answer, ...]
 
+    @property
+    def by_members(self) -> tuple[Answer, ...]:
+        """Answers of those who were drawn (anybody may open a leaf for any shard); all where no draw is known."""
+        if self.members is None:
+            return self.answers
+        drawn = {member.node for member in self.members}
+        return tuple(answer for answer in self.answers if answer.node in drawn)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -93,15 +101,20 @@ class _Reader:
     def attempts(
         self, job: JobId, terms: JobTerms, shard: Shard, answers: Sequence[Answer], settled: Settlement | None
     ) -> tuple[Attempt, ...]:
-        """Those of a shard that have begun, up to the one that settled."""
+        """Those of a shard that have begun, up to the one that settled; later ones where a member opened an answer all
+        the same, which a verdict may call wrong."""
         found = []
-        last = terms.max_attempts if settled is None else settled.entry.attempt + 1
-        for number in range(last):
+        for number in range(terms.max_attempts):
             start, commit = attempt_start(terms, shard, number), commit_epoch(terms, shard, number)
             if start > self.now:
                 break
             mine = tuple(a for a in answers if a.epoch == commit)
-            found.append(Attempt(number, start, commit, self._members(job, terms, shard, start, commit), mine))
+            late = settled is not None and number > settled.entry.attempt
+            if late and not mine:
+                continue
+            attempt = Attempt(number, start, commit, self._members(job, terms, shard, start, commit), mine)
+            if attempt.by_members or not late:
+                found.append(attempt)
         return tuple(found)
 
     def _members(
@@ -157,13 +170,14 @@ def _tell_attempt(attempt: Attempt, quorum: int, now: Epoch, what: str) -> list[
         names = ", ".join("void" if m.node == VOID else str(m.node) for m in drawn)
         lines.append(f"  Drawn: {names}.")
     by_root: dict[bytes, list[NodeId]] = defaultdict(list)
-    ours = {m.node for m in drawn} if drawn is not None else {a.node for a in attempt.answers}
-    for answer in attempt.answers:
-        if answer.node in ours:
-            by_root[answer.root].append(answer.node)
+    for answer in attempt.by_members:
+        by_root[answer.root].append(answer.node)
     for root, nodes in sorted(by_root.items(), key=lambda item: -len(item[1])):
-        who = ", ".join(str(n) for n in nodes)
-        lines.append(f"  {len(nodes)} of {quorum} needed opened 0x{root.hex()[:16]}…: {_nodes(nodes)} {who}.")
+        who, short = f"{_nodes(nodes)} {', '.join(map(str, nodes))}", f"0x{root.hex()[:16]}…"
+        if drawn is None:
+            lines.append(f"  {short} was opened by {who}; whether they were drawn can no longer be verified.")
+        else:
+            lines.append(f"  {len(nodes)} of {quorum} needed opened {short}: {who}.")
     answered = {a.node for a in attempt.answers}
     for member in drawn or ():
         if member.node != VOID and member.node not in answered:
