@@ -15,13 +15,15 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.config import Home, NodeConfig
 from nodeagent.errors import Fatal
 from nodeagent.keys import keystore_address
+from nodeagent.protocol.constants import COUNTED_DELAY
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.leaves import parse_leaves
 from nodeagent.protocol.types import Epoch, ShardStatus
 from nodeagent.worker.start import NotRegistered, open_chain
 
 KINDS = ("CasePosted", "Appealed", "Resolved", "EndedWithoutVerdict", "CaseClosed", "WrongReported", "Claimed")
-Key = tuple[int, int]
+Key = tuple[int, int, int]
+"""Commit epoch, job and shard."""
 
 
 class NoCourt(Fatal):
@@ -30,19 +32,25 @@ class NoCourt(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the file says: the Court's events, own answers by (job, shard), and shards in which it was outvoted."""
+    """What the file says: the Court's events, own sealed answers, and shards in which it was outvoted.
+
+    ``opened`` has the commit epochs of own batches that were opened, and how many epochs later; None where the event is
+    over a ring old and was dropped.
+    """
 
     events: tuple[ev.Event, ...] = ()
     answers: dict[Key, bytes] = field(default_factory=dict)
+    opened: dict[int, int | None] = field(default_factory=dict)
     outvoted: tuple[dict[str, Any], ...] = ()
 
 
-def read_records(home: Home) -> Records:
+def read_records(home: Home, node: int, epoch_blocks: int) -> Records:
     """Empty where no agent has run yet."""
     if not home.database.exists():
         return Records()
     with closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as connection:
-        return Records(tuple(_events(connection)), dict(_answers(connection)), tuple(_outvoted(connection)))
+        opened = _openings(connection, node, epoch_blocks)
+        return Records(tuple(_events(connection)), dict(_answers(connection)), opened, tuple(_outvoted(connection)))
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[ev.Event]:
@@ -55,9 +63,23 @@ def _events(connection: sqlite3.Connection) -> Iterator[ev.Event]:
 
 
 def _answers(connection: sqlite3.Connection) -> Iterator[tuple[Key, bytes]]:
-    for (leaves,) in _rows(connection, "SELECT leaves FROM batches ORDER BY epoch"):
+    for epoch, leaves in _rows(connection, "SELECT epoch, leaves FROM batches"):
         for leaf in parse_leaves(leaves):
-            yield (leaf.job, leaf.shard), leaf.root
+            yield (epoch, leaf.job, leaf.shard), leaf.root
+
+
+def _openings(connection: sqlite3.Connection, node: int, epoch_blocks: int) -> dict[int, int | None]:
+    lanes = _rows(connection, "SELECT epoch FROM lanes WHERE opened")
+    found: dict[int, int | None] = dict.fromkeys(epoch for (epoch,) in lanes)
+    kinds = "kind IN ('Revealed', 'UnrevealedReported', 'AbsentMarked')"
+    query = f"SELECT block, idx, tx, topics, data FROM events WHERE {kinds} AND substr(topics, 33, 32) = ?"  # noqa: S608
+    for row in _rows(connection, query, (node.to_bytes(32, "big"),)):
+        match decode_at(ev.At(*row)):
+            case ev.Revealed(at=at, epoch=epoch):
+                found[epoch] = epoch_of(at.block, epoch_blocks) - epoch
+            case ev.UnrevealedReported(epoch=epoch) | ev.AbsentMarked(epoch=epoch):
+                found.pop(epoch, None)  # a lane that was punished counts as opened among ``lanes``
+    return found
 
 
 def _outvoted(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
@@ -65,7 +87,7 @@ def _outvoted(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         yield dict(zip(("job", "shard", "state", "why"), row, strict=True))
 
 
-def _rows(connection: sqlite3.Connection, query: str, values: tuple[str, ...] = ()) -> list[Any]:
+def _rows(connection: sqlite3.Connection, query: str, values: tuple[str | bytes, ...] = ()) -> list[Any]:
     try:
         return connection.execute(query, values).fetchall()
     except sqlite3.OperationalError:  # a home whose agent never got far enough to make its tables
@@ -86,7 +108,7 @@ def docket(home: Home, config: NodeConfig) -> dict[str, Any]:
         raise NotRegistered(f"the key {key} acts for no node", hint="run: nodeagent seats take")
     operator = str(doors.registry.node_view(node)["operator"])
     now = epoch_of(rpc.block_number(), deployment.epoch_blocks)
-    records = read_records(home)
+    records = read_records(home, node, deployment.epoch_blocks)
     return {
         "node": node,
         "operator": operator,
@@ -96,29 +118,31 @@ def docket(home: Home, config: NodeConfig) -> dict[str, Any]:
         "max_bond": config.appeal_max_bond,
         "allowance": doors.payment_token.allowance(operator, doors.court.address),
         "owed": doors.market.owed_to(operator),
-        "cases": list(_cases(records, doors.court, deployment, node, operator, now)),
+        "cases": list(cases_of(records, doors.court, deployment, node, operator, now)),
         "outvoted": list(records.outvoted),
     }
 
 
-def _cases(
+def cases_of(
     records: Records, court: CourtDoor, deployment: Deployment, node: int, operator: str, now: Epoch
 ) -> Iterator[dict[str, Any]]:
-    prices = {
-        (e.job, e.shard): e.terms.task_price * e.terms.tasks for e in records.events if isinstance(e, ev.CasePosted)
-    }
+    """The cases in which the node or its operator has a part, in the order of their appeals."""
+    terms = {e.case_job: e.terms for e in records.events if isinstance(e, ev.CasePosted)}
+    answered = {key[1:] for key in records.answers}
     for opened in records.events:
         if not isinstance(opened, ev.Appealed):
             continue
-        key = (opened.job, opened.shard)
-        own = records.answers.get(key)
-        roles = roles_of(opened, own, (opened.case_job, 0) in records.answers, operator)
+        key, case = (opened.job, opened.shard), terms.get(opened.case_job)
+        opening = opening_of(records, opened, case.work, node) if case is not None else None
+        own = opening.root if opening is not None else None
+        roles = roles_of(opened, own, (opened.case_job, 0) in answered, operator)
         view = court.case_of(*key) if roles else None
         if view is None:
             continue
         claimed = any(isinstance(e, ev.Claimed) and (e.job, e.shard, e.node) == (*key, node) for e in records.events)
         closed = any(isinstance(e, ev.CaseClosed) and (e.job, e.shard) == key for e in records.events)
-        pay = 0 if claimed or own is None else prices.get(key, 0)
+        payable = opening is not None and opening.timely and not claimed
+        pay = case.task_price * case.tasks if case is not None and payable else 0
         state = state_of(view, court.status(*key)[0])
         yield {
             "job": opened.job,
@@ -136,8 +160,29 @@ def _cases(
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a node opened in the appealed attempt. Late, it can still be proven wrong, but not be paid for."""
+
+    root: bytes
+    timely: bool
+
+
+def opening_of(records: Records, opened: ev.Appealed, work: int, node: int) -> Own | None:
+    """None unless the node sat on the appealed committee and opened an answer for its commit epoch.
+
+    That attempt started in ``held_before``; ``work`` is the job's, and its case's.
+    """
+    commit = opened.held_before + work - 1
+    root = records.answers.get((commit, opened.job, opened.shard))
+    if root is None or node not in opened.committee or commit not in records.opened:
+        return None
+    delay = records.opened[commit]
+    return Own(root, delay is not None and delay <= COUNTED_DELAY)
+
+
 def roles_of(opened: ev.Appealed, own: bytes | None, judged: bool, operator: str) -> list[str]:
-    """What a node has to do with a case: accuser, judge, accused (it gave the settled answer), outvoted."""
+    """What a node has to do with a case: accuser, judge, accused (it opened the settled answer), outvoted (another)."""
     found = ["accuser"] if opened.accuser.lower() == operator.lower() else []
     found += ["judge"] if judged else []
     if own is not None:

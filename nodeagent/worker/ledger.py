@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS batches(
 """
 _FORGET = """
 DELETE FROM events WHERE job = ?
-  AND kind NOT IN ('Appealed', 'Resolved', 'EndedWithoutVerdict', 'WrongReported', 'CaseClosed')
+  AND kind NOT IN ('CasePosted', 'Appealed', 'Resolved', 'EndedWithoutVerdict', 'WrongReported', 'CaseClosed')
 """
 
 

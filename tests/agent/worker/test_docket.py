@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scene import ME, OTHER_ROOT, ROOT, at, operator
+from scene import EB, ME, OTHER_ROOT, ROOT, at, operator, terms
 
 from nodeagent.chain import events as ev
 from nodeagent.chain.court import CaseView
@@ -14,11 +15,13 @@ from nodeagent.chain.decoding import TOPIC_OF, decode_at
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.scan import Cursor
 from nodeagent.config import Home
+from nodeagent.protocol.jobword import case_terms, pack_job_word
 from nodeagent.protocol.leaves import Leaf, pack_leaves
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard, ShardStatus
 from nodeagent.worker.appealbook import SENT, Appeal, AppealBook
-from nodeagent.worker.docket import Records, dues, read_records, roles_of, state_of
+from nodeagent.worker.docket import Own, Records, cases_of, dues, opening_of, read_records, roles_of, state_of
 from nodeagent.worker.ledger import Batch, Ledger
+from nodeagent.worker.lifecycle import Lane
 from nodeagent.worker.status import _records
 
 OPENED = ev.Appealed(
@@ -28,6 +31,9 @@ OPEN = CaseView(JobId(9), operator(ME), ROOT, None, Epoch(130), None, 0, 6, Fals
 OVERTURNED = replace(OPEN, verdict=OTHER_ROOT, ended=Epoch(120), accuser_due=300)
 UPHELD = replace(OPEN, verdict=ROOT, ended=Epoch(120))
 DEPLOYMENT = Deployment(1, "x", 0, "", "", "", "", "", parameters={"REPORT_EPOCHS": 4})
+TERMS = case_terms(terms(work=2, appeal_epochs=7), Shard(2), Epoch(112), 5)
+COMMIT = 11  # the appealed attempt started in 10, and two epochs of work were given to it
+KEY = (COMMIT, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +90,73 @@ def test_dues__upheld_burned_closed__nothing_but_the_accusers_rest() -> None:
     assert dues(replace(OPEN, burned=True), ["accuser"], None, 0, False, DEPLOYMENT, Epoch(140)) == nothing
 
 
+# --- the node's own part ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened", "node", "expected"),
+    [
+        ({KEY: OTHER_ROOT}, {COMMIT: 1}, 1, Own(OTHER_ROOT, timely=True)),
+        ({KEY: OTHER_ROOT}, {COMMIT: 2}, 1, Own(OTHER_ROOT, timely=True)),
+        ({KEY: OTHER_ROOT}, {COMMIT: 3}, 1, Own(OTHER_ROOT, timely=False)),
+        ({KEY: OTHER_ROOT}, {COMMIT: None}, 1, Own(OTHER_ROOT, timely=False)),  # over a ring ago
+        ({KEY: OTHER_ROOT}, {}, 1, None),  # sealed, and never mined or never opened
+        ({KEY: OTHER_ROOT}, {COMMIT: 1}, 4, None),  # did not sit on that committee
+        ({(7, 1, 2): OTHER_ROOT}, {7: 1, COMMIT: 1}, 1, None),  # answered an earlier attempt, and passed this time
+        ({(7, 1, 2): ROOT, KEY: OTHER_ROOT}, {7: 1, COMMIT: 1}, 1, Own(OTHER_ROOT, timely=True)),
+    ],
+)
+def test_opening_of__appealed_attempt__what_its_member_opened_for_that_epoch(
+    answers: dict[tuple[int, int, int], bytes], opened: dict[int, int | None], node: int, expected: Own | None
+) -> None:
+    assert opening_of(Records(answers=answers, opened=opened), OPENED, TERMS.work, node) == expected
+
+
+class Overturned:
+    """A Court that says the same of every case."""
+
+    def case_of(self, job: int, shard: int) -> CaseView:
+        del job, shard
+        return OVERTURNED
+
+    def status(self, job: int, shard: int) -> tuple[ShardStatus, bytes, Epoch]:
+        del job, shard
+        return ShardStatus.FINAL, OTHER_ROOT, Epoch(120)
+
+
+def told(records: Records) -> list[dict[str, Any]]:
+    """Of this node, when another one's operator had appealed and won."""
+    events = (ev.CasePosted(at(1), JobId(9), JobId(1), Shard(2), TERMS), OPENED)
+    found = replace(records, events=events)
+    return list(cases_of(found, Overturned(), DEPLOYMENT, ME, operator(2), Epoch(122)))  # type: ignore[arg-type]
+
+
+def test_cases_of__outvoted_and_then_right__its_pay_is_to_come() -> None:
+    (case,) = told(Records(answers={KEY: OTHER_ROOT}, opened={COMMIT: 2}))
+    assert (case["roles"], case["due"], case["deadline"]) == (["outvoted"], 24, 124)
+
+
+def test_cases_of__opened_too_late__could_be_proven_wrong_but_nothing_is_to_come() -> None:
+    (case,) = told(Records(answers={KEY: OTHER_ROOT}, opened={COMMIT: 3}))
+    assert (case["roles"], case["due"], case["deadline"]) == (["outvoted"], 0, None)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        Records(answers={KEY: OTHER_ROOT}),
+        Records(answers={(7, 1, 2): OTHER_ROOT}, opened={7: 1}),
+    ],
+)
+def test_cases_of__never_opened_or_of_an_earlier_attempt__has_no_part(records: Records) -> None:
+    assert told(records) == []
+
+
+def test_cases_of__sealed_an_answer_to_the_case__judges() -> None:
+    (case,) = told(Records(answers={(113, 9, 0): OTHER_ROOT}))
+    assert (case["roles"], case["due"]) == (["judge"], 0)
+
+
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
@@ -97,9 +170,9 @@ def log(name: str, block: int, topics: tuple[int, ...], *words: int) -> ev.Event
 
 def test_read_records__no_agent_ever_ran__empty(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert read_records(home) == Records()
+    assert read_records(home, ME, EB) == Records()
     (tmp_path / "agent.db").touch()
-    assert read_records(home) == Records(), "a file without tables"
+    assert read_records(home, ME, EB) == Records(), "a file without tables"
 
 
 def test_read_records__beside_the_running_agent__events_answers_and_outvoted(tmp_path: Path) -> None:
@@ -107,16 +180,28 @@ def test_read_records__beside_the_running_agent__events_answers_and_outvoted(tmp
     ledger.apply([log("Resolved", 5, (1, 2, 9), 7, 1, 3)], Cursor(5, "0x5"))
     ledger.seal(Batch(Epoch(10), pack_leaves([Leaf(JobId(1), Shard(2), ROOT)]), b"", b"", b"", b""))
     AppealBook(ledger.connection).put(Appeal(JobId(1), Shard(2), ROOT, None, SENT, "the answer stands"))
-    found = read_records(Home(tmp_path))
-    assert [type(event) for event in found.events] == [ev.Resolved] and found.answers == {(1, 2): ROOT}
+    found = read_records(Home(tmp_path), ME, EB)
+    assert [type(event) for event in found.events] == [ev.Resolved] and found.answers == {(10, 1, 2): ROOT}
+    assert found.opened == {}, "sealed is not opened"
     assert found.outvoted == ({"job": 1, "shard": 2, "state": SENT, "why": "the answer stands"},)
+
+
+def test_read_records__own_openings__with_their_delay_as_long_as_their_events_are_kept(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "agent.db")
+    said = [log("Revealed", block, (node, epoch), 64, 0, 0) for block, node, epoch in ((125, 1, 11), (126, 2, 12))]
+    said += [log("UnrevealedReported", 150, (1, 5, 7)), log("AbsentMarked", 151, (1, 6))]
+    ledger.apply(said, Cursor(151, "0x97"))
+    ledger.note_lanes({Epoch(epoch): Lane.SEALED if epoch == 4 else Lane.OPEN for epoch in (3, 4, 5, 6, 11)})
+    assert read_records(Home(tmp_path), ME, EB).opened == {3: None, 11: 1}
 
 
 def test_prune__job_is_over__what_the_court_did_stays(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "agent.db")
-    ledger.apply([log("Resolved", 5, (1, 2, 9), 7, 1, 3), log("JobCancelled", 6, (1,), 4, 0)], Cursor(6, "0x6"))
+    case = log("CasePosted", 4, (9, 1, 2), pack_job_word(TERMS))
+    closing = [log("Resolved", 5, (1, 2, 9), 7, 1, 3), log("JobCancelled", 6, (1,), 4, 0)]
+    ledger.apply([case, *closing], Cursor(6, "0x6"))
     ledger.prune(100, [JobId(1)])
-    assert [type(event) for event in ledger.events()] == [ev.Resolved]
+    assert [type(event) for event in ledger.events()] == [ev.CasePosted, ev.Resolved]
 
 
 def test_status__own_slashes_and_forfeits__added_up(tmp_path: Path) -> None:
