@@ -123,7 +123,7 @@ def verdict(outcome: Outcome) -> dict[str, bool]:
     for name in ("wrong_settled", "wrong_final", "contested"):
         low, high = binomial_interval(results.shards, float(getattr(outcome.expected, name)), REFUSED)
         checks[f"{name.replace('_', ' ')} as often as expected"] = low <= getattr(results, name) <= high
-    checks["whoever answered right was paid"] = results.unclaimed == 0
+    checks["whoever gave the right answer was paid where it stands"] = results.unclaimed == 0
     for party in adversaries(outcome):
         words, took_place = ATTACKS[party.name]
         checks[f"the {party.name} {words}"] = took_place(party, results)

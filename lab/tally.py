@@ -155,9 +155,11 @@ class Results:
 
 
 def results(stage: Stage, log: ChainLog) -> Results:
-    """Of the scenario's own job. ``left_out``: members who answered as it settled and were not paid by the call;
-    ``unclaimed``: those of them who were never paid."""
+    """Of the scenario's own job. ``left_out``: members who opened the settled answer in time and were not paid by the
+    call; ``unclaimed``: those who opened the right answer in time, of a shard for which it stands, and were never paid.
+    """
     job, right = log.world.jobs[stage.jobs["main"]], stage.payload.right if stage.payload else ()
+    bps = stage.net.deployment.parameters["SETTLE_FEE_BPS"]
     count: Counter[str] = Counter()
     for number in range(job.terms.shards):
         shard = Shard(number)
@@ -165,27 +167,24 @@ def results(stage: Stage, log: ChainLog) -> Results:
         if where is None:
             count["expired"] += 1
             continue
-        case = log.world.cases.get((job.id, shard))
-        wrong = where.leaf.root != right[number]
-        stands = case.verdict or where.leaf.root if case is not None else where.leaf.root
+        case, settled = log.world.cases.get((job.id, shard)), where.leaf.root
+        stands = case.verdict or settled if case is not None else settled
         burned = case is not None and case.burned
         count["settled"] += 1
-        count["wrong_settled"] += wrong
+        count["wrong_settled"] += settled != right[number]
         count["contested"] += burned
         count["wrong_final"] += stands != right[number] and not burned
         count["appeals"] += case is not None
         count["overturned"] += case is not None and case.overturned
-        opened = openings_of(log.world, log.draw(job, shard, where.leaf.attempt))
-        out = [
-            slot
-            for slot, node in enumerate(log.draw(job, shard, where.leaf.attempt).slots)
-            if opened.get(node) == where.leaf.root and not where.leaf.paid_slots >> slot & 1
-        ]
+        draw = log.draw(job, shard, where.leaf.attempt)
+        opened = openings_of(log.world, draw)
+        unpaid = {slot: opened.get(n) for slot, n in enumerate(draw.slots) if not where.leaf.paid_slots >> slot & 1}
+        out = [slot for slot, root in unpaid.items() if root == settled]
+        owed = [slot for slot, root in unpaid.items() if root == right[number] == stands]
         pay = job.terms.task_price * job.terms.tasks_in(shard)
-        bps = stage.net.deployment.parameters["SETTLE_FEE_BPS"]
         count["forgone_fees"] += pay * len(out) * bps // 10_000
         count["left_out"] += len(out)
-        count["unclaimed"] += sum((job.id, shard, slot) not in log.world.claimed for slot in out)
+        count["unclaimed"] += sum((job.id, shard, slot) not in log.world.claimed for slot in owed)
     names = ("settled", "wrong_settled", "wrong_final", "contested", "appeals", "overturned", "expired")
     rest = ("forgone_fees", "left_out", "unclaimed")
     return Results(job.terms.shards, *(count[name] for name in (*names, *rest)))

@@ -67,7 +67,7 @@ def test_entry__an_honest_node_was_slashed__fails() -> None:
         ({"wrong_settled": 40}, "wrong settled as often as expected"),
         ({"wrong_final": 1}, "wrong final as often as expected"),
         ({"contested": 1}, "contested as often as expected"),
-        ({"unclaimed": 1}, "whoever answered right was paid"),
+        ({"unclaimed": 1}, "whoever gave the right answer was paid where it stands"),
     ],
 )
 def test_entry__results_that_theory_excludes__fail(changes: dict[str, int], what: str) -> None:
