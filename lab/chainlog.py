@@ -11,9 +11,10 @@ from eth_abi.abi import decode
 from nodeagent.chain.abi import load_abi, signature_of, type_of
 from nodeagent.chain.decoding import decode_log
 from nodeagent.chain.deployment import Deployment
+from nodeagent.chain.errors import RpcError
 from nodeagent.chain.events import Event
 from nodeagent.chain.headers import prev_randao
-from nodeagent.chain.rpc import Rpc, to_bytes
+from nodeagent.chain.rpc import Rpc, RpcLike, to_bytes
 from nodeagent.protocol.epochs import attempt_start, epoch_of, seed_block
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.sortition import seed_from_randao
@@ -89,6 +90,29 @@ class ChainLog:
         return sum(seed_block(start, self.deployment.epoch_blocks) <= self.head for start in starts)
 
 
+def late_commits(rpc: RpcLike, deployment: Deployment, first: int, last: int) -> Iterator[str]:
+    """Senders, in lower case, of commits in blocks ``first`` to ``last`` for an epoch before their block's that the
+    ledger refused: mined, and reverted."""
+    found: list[tuple[str, str]] = []
+    for block in _all(rpc, [("eth_getBlockByNumber", [hex(number), True]) for number in range(first, last + 1)]):
+        now = epoch_of(int(block["number"], 16), deployment.epoch_blocks)
+        for sent in block["transactions"]:
+            data = to_bytes(sent["input"])
+            commits = (sent["to"] or "").lower() == deployment.ledger.lower() and data[:4] == _COMMIT
+            if commits and int.from_bytes(data[4:36], "big") < now:
+                found.append((sent["from"].lower(), sent["hash"]))
+    receipts = _all(rpc, [("eth_getTransactionReceipt", [tx]) for _, tx in found])
+    return (sender for (sender, _), receipt in zip(found, receipts, strict=True) if int(receipt["status"], 16) == 0)
+
+
+def _all(rpc: RpcLike, calls: list[tuple[str, list[Any]]]) -> list[Any]:
+    answers = rpc.batch(calls)
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise answer
+    return answers
+
+
 def _named(raw: dict[str, Any]) -> Said | None:
     entry = _EVENTS.get(to_bytes(raw["topics"][0]))
     if entry is None:
@@ -104,6 +128,7 @@ def _named(raw: dict[str, Any]) -> Said | None:
     return Said(entry["name"], *where, raw["transactionHash"], args)
 
 
+_COMMIT = keccak(b"commit(uint32,bytes27)")[:4]
 _EVENTS: dict[bytes, dict[str, Any]] = {
     keccak(signature_of(entry).encode()): entry
     for contract in ("NodeRegistry", "CommitLedger", "JobMarket", "Court")

@@ -22,10 +22,10 @@ REPORTED, REFUSED = 0.95, 0.9999
 ATTACKS: Mapping[str, tuple[str, Callable[[Party, Results], bool]]] = {
     "lazy": ("opened what the others did not", lambda party, _: party.opened > party.paid),
     "flipflopper": ("opened what the others did not", lambda party, _: party.opened > party.paid),
-    "withholder": ("was punished for what it never opened", lambda party, _: not party.opened and party.slashes > 0),
-    "ghost": ("was punished for being away", lambda party, _: not party.opened and party.slashes > 0),
-    "copier": ("sent what was refused, and opened nothing", lambda party, _: not party.opened and party.change.wei < 0),
-    "enumerator": ("was punished for what did not open", lambda party, _: party.slashes > 0),
+    "withholder": ("was punished for what it never opened", lambda party, _: not party.opened and party.unrevealed > 0),
+    "ghost": ("was punished for being away", lambda party, _: not party.opened and party.absent > 0),
+    "copier": ("sent what was refused, and opened nothing", lambda party, _: not party.opened and party.refused > 0),
+    "enumerator": ("was punished for what did not open", lambda party, _: party.unrevealed > 0),
     "cartel": (
         "sold its answer, or tried to",
         lambda party, found: found.wrong_settled > 0 or party.opened > party.paid,

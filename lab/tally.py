@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.chainlog import ChainLog
+from lab.chainlog import ChainLog, late_commits
 from lab.stage import Purse, Stage
 from nodeagent.chain import events as ev
 from nodeagent.protocol.types import JobId, NodeId, Shard
@@ -23,7 +23,9 @@ ETHER_PRICE = 2_000.0
 class Party:
     """Sums over a party's nodes. ``drawn`` and the rest are slots of shards and cases; amounts in smallest units.
 
-    ``claimed`` is part of ``earned``; ``change`` is what balances say.
+    ``claimed`` is part of ``earned``; ``change`` is what balances say. ``unrevealed`` and ``absent`` are the lanes that
+    were slashed as never opened and as never committed; ``refused``: commits for an epoch that was over, mined and
+    reverted.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Party:
     forfeited: int = 0
     slashes: int = 0
     slashed: int = 0
+    unrevealed: int = 0
+    absent: int = 0
+    refused: int = 0
     rewards: int = 0
     bonds: int = 0
     returned: int = 0
@@ -86,6 +91,10 @@ def tally(
     for event in log.events:
         if event.at.block > since:
             _count_money(log, event, mine, accounts)
+            _count_faults(event, mine)
+    for sender in late_commits(log.rpc, log.deployment, since + 1, log.head):
+        if sender in accounts:
+            accounts[sender].refused += 1
     return sorted(found.values(), key=lambda party: (party.name != "honest", party.name))
 
 
@@ -126,6 +135,14 @@ def _count_money(log: ChainLog, event: ev.Event, mine: Mapping[NodeId, Party], a
         case ev.Assigned():
             if event.to.lower() in accounts:
                 accounts[event.to.lower()].returned += event.amount
+
+
+def _count_faults(event: ev.Event, mine: Mapping[NodeId, Party]) -> None:
+    match event:
+        case ev.UnrevealedReported():
+            mine[event.node].unrevealed += 1
+        case ev.AbsentMarked():
+            mine[event.node].absent += 1
 
 
 def _pay(log: ChainLog, job: JobId, shard: Shard, attempt: int, slots: int, mine: Mapping[NodeId, Party]) -> None:

@@ -110,6 +110,33 @@ def test_entry__an_adversary_that_did_nothing__fails_whatever_it_earned(name: st
     assert failed(found) == [INERT[name]]
 
 
+@pytest.mark.parametrize(
+    ("name", "other", "own"),
+    [
+        ("withholder", {"slashes": 3, "absent": 3}, {"slashes": 3, "unrevealed": 3}),
+        ("ghost", {"slashes": 3, "unrevealed": 3}, {"slashes": 3, "absent": 3}),
+        ("copier", {"slashes": 3, "absent": 3, "gas": 10**15}, {"refused": 1}),
+        ("enumerator", {"slashes": 3, "absent": 3}, {"slashes": 1, "unrevealed": 1}),
+    ],
+)
+def test_entry__an_adversary_punished_for_something_else__shows_nothing(
+    name: str, other: dict[str, int], own: dict[str, int]
+) -> None:
+    """A node that is merely away is slashed too, and pays gas to come back."""
+    still = replace(CLEAN, wrong_settled=0, appeals=0, overturned=0)
+    found = replace(outcome(name, still), expected=Chances(ZERO, ZERO, ZERO, ZERO))
+    bad = found.parties[1]
+    bad.change = Purse(bad.change.payment, 0, -other.pop("gas", 0))
+    for field, value in other.items():
+        setattr(bad, field, value)
+    assert failed(found) == [INERT[name]]
+    for field, value in own.items():
+        setattr(bad, field, value)
+    assert failed(found) == []
+    bad.opened = 0 if name == "enumerator" else 1
+    assert failed(found) == ([] if name == "enumerator" else [INERT[name]])
+
+
 def test_adds_up__an_event_that_no_balance_shows__is_noticed() -> None:
     good = party("honest", 2, 5)
     assert good.adds_up
