@@ -42,7 +42,7 @@ test-scripts: setup  ## script tests over real RPC
 	@tools/test.sh scripts
 
 test-e2e: setup      ## end to end with real processes
-	@tools/test.sh e2e
+	@tools/test.sh gas e2e
 
 test-deep: setup     ## ten million calls over the invariants, then 100,000 cases of each fuzz test (MINUTES=n); goes on where it stopped
 	@.venv/bin/python -m tools.deep $(if $(MINUTES),--minutes $(MINUTES))

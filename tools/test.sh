@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PWD/.venv/bin:$PWD/build/bin:$PATH
 export SOLCX_BINARY_PATH=$PWD/build/bin APE_DATA_FOLDER=${APE_DATA_FOLDER:-$PWD/build/ape}
 REPORTS=build/reports
+GAS=tests/e2e/test_gas.py
 mkdir -p $REPORTS
 
 results=()
@@ -29,25 +30,33 @@ suite() {
 has() { [ -d "$1" ] && [ -n "$(find "$1" -name "$2" -print -quit)" ]; }
 absent() { results+=("$(printf '%-12s         no tests here yet' "$1")"); }
 
-# What needs one processor for minutes and nothing of the others runs beside them: the compiler, and the agent's suite
-# without the toolkit, whose output comes when it is its turn.
+# What needs one processor for minutes and nothing of the others runs beside them: the compiler, the agent's suite without
+# the toolkit, and gas, for which a chain of its own is enough.
 start_ahead() {
   setsid forge test --list > "$REPORTS/compile.txt" 2>&1 &
   compiling=$!
-  setsid tools/test.sh agent-base > "$REPORTS/agent-base.txt" 2>&1 &
-  base=$!
+  ahead agent-base
+}
+
+# ahead SUITE: starts one; its output comes when it is its turn.
+ahead() {
+  setsid tools/test.sh "$1" > "$REPORTS/$1.txt" 2>&1 &
+  printf -v "job_${1//-/_}" %s $!
+}
+
+# came_ahead SUITE: waits for it and prints it; false when it was not started.
+came_ahead() {
+  local job=job_${1//-/_}
+  [ -n "${!job:-}" ] || return
+  wait "${!job}" || failed=1
+  printf -v "$job" ''
+  sed '/^=== summary$/,$d' "$REPORTS/$1.txt"
+  results+=("$(sed -n '/^=== summary$/,$p' "$REPORTS/$1.txt" | grep "^$1 ")")
 }
 
 compiled() {
   [ -z "${compiling:-}" ] || wait "$compiling" || true # what fails to compile fails again, in its suite
   compiling=
-}
-
-base_done() {
-  wait "$base" || failed=1
-  base=
-  sed '/^=== summary$/,$d' "$REPORTS/agent-base.txt"
-  results+=("$(sed -n '/^=== summary$/,$p' "$REPORTS/agent-base.txt" | grep '^agent-base ')")
 }
 
 forge_test() {
@@ -66,9 +75,10 @@ run_suite() {
   case $1 in
     contracts)
       compiled
+      [ -z "${all:-}" ] || ahead gas
       if has tests '*.t.sol'; then suite contracts .venv/bin/python forge_test; else absent contracts; fi ;;
     agent-base)
-      if [ -n "${base:-}" ]; then base_done
+      if came_ahead agent-base; then :
       elif has tests/agent 'test_*.py'; then
         suite agent-base .venv-base/bin/python pytest_in .venv-base/bin/python agent-base tests/agent
       else absent agent-base; fi ;;
@@ -84,18 +94,21 @@ run_suite() {
     e2e)
       compiled
       if has tests/e2e 'test_*.py'; then
-        suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test --durations=12 tests/e2e
+        suite e2e .venv/bin/python pytest_in .venv/bin/python e2e -p no:ape_test --durations=12 --ignore=$GAS tests/e2e
       else absent e2e; fi ;;
+    gas)
+      came_ahead gas || suite gas .venv/bin/python pytest_in .venv/bin/python gas -p no:ape_test $GAS ;;
     tools)
       suite tools .venv/bin/python pytest_in .venv/bin/python tools -p no:ape_test tests/tools ;;
     *)
-      echo "test.sh: no suite '$1'; there are tools, contracts, agent-base, agent, scripts and e2e" >&2
+      echo "test.sh: no suite '$1'; there are tools, contracts, agent-base, agent, scripts, gas and e2e" >&2
       exit 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || { set -- tools agent agent-base contracts scripts e2e; start_ahead; }
-trap 'for job in ${compiling:-} ${base:-}; do kill -- "-$job" 2>/dev/null; done' EXIT # with what they started
+[ $# -gt 0 ] || { set -- tools agent agent-base contracts gas scripts e2e; all=yes; start_ahead; }
+# with what they started
+trap 'for job in ${compiling:-} ${job_agent_base:-} ${job_gas:-}; do kill -- "-$job" 2>/dev/null; done' EXIT
 for name in "$@"; do run_suite "$name"; done
 
 printf '\n=== summary\n'
