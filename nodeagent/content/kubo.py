@@ -1,12 +1,14 @@
 """A Kubo daemon as a content store, through ``ipfshttpclient``: the one module that knows that library.
 
-The daemon is trusted with nothing: what it builds must have the CID the profile gives, what it returns is verified.
+The daemon is trusted with nothing. Files go to it as the blocks we built, in a CAR, so that its own settings cannot
+give them another root; what it returns is verified.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +19,13 @@ import ipfshttpclient
 from ipfshttpclient import exceptions as ipfs
 
 from nodeagent.content import unixfs
+from nodeagent.content.car import header, section
 from nodeagent.content.cid import Cid
 from nodeagent.content.disk import open_regular
 from nodeagent.content.errors import BlockMissing, KuboDisagrees, KuboTimeout, KuboUnavailable
-from nodeagent.content.unixfs import CHUNK_BYTES, DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget
 
-_PROFILE: Final = {
-    "chunker": f"size-{CHUNK_BYTES}",
-    "cid-version": "1",
-    "raw-leaves": "true",
-    "max-file-links": "1024",
-    "pin": "true",
-}
+_SEND_BYTES: Final = 1 << 18  # a piece of a request; the library's own 4 KiB cost more time than the bytes
 warnings.filterwarnings("ignore", message="The 'strict' parameter", category=FutureWarning)  # the library's own
 _ABSENT: Final = ("not found", "could not find", "no such block", "block was not found")
 
@@ -57,7 +54,7 @@ class KuboStore:
             return str(self._client.version()["Version"])
 
     def put_bytes(self, data: bytes) -> Cid:
-        """Add and pin ``data`` as a file. Raises ``KuboDisagrees`` when the daemon builds another CID."""
+        """Add and pin ``data`` as a file. Raises ``KuboDisagrees`` when the daemon keeps another root."""
         return self._put(io.BytesIO(data))
 
     def put_file(self, path: Path) -> Cid:
@@ -115,13 +112,16 @@ class KuboStore:
                 raise
 
     def _put(self, stream: BinaryIO) -> Cid:
-        expected = unixfs.file_cid(stream)
+        root = unixfs.file_cid(stream)
         stream.seek(0)
-        chunks = unixfs.cut(stream)
+        blocks = (section(child.cid, block) for child, block in unixfs.grow(unixfs.cut(stream)))
+        car = _Joined(itertools.chain([header([root])], blocks))
         with _typed(self.api):
-            found = self._client.add_bytes(chunks, opts=_PROFILE)
-        _agree(self.api, expected, str(found))
-        return expected
+            answer = self._client.dag.imprt(car, opts={"pin-roots": "true"})
+        told = [part["Root"] for part in (answer if isinstance(answer, list) else [answer]) if part.get("Root")]
+        found = {str(pinned["Cid"]["/"]) for pinned in told} or {"nothing"}
+        _agree(self.api, root, ", ".join(sorted(found)), "; ".join(filter(None, (p.get("PinErrorMsg") for p in told))))
+        return root
 
     def _open_block(self, cid: Cid) -> Any:
         return self._client.block.get(str(cid), stream=True, offline=self._offline)
@@ -131,6 +131,7 @@ def _client(address: str, timeout_s: float) -> Any:
     with warnings.catch_warnings():  # the library names 0.8 as its newest daemon; what we use still works
         warnings.filterwarnings("ignore", message="Unsupported daemon version")
         client = ipfshttpclient.Client(address, timeout=timeout_s)
+    client.dag.chunk_size = _SEND_BYTES
     http = client._client
     if hasattr(http, "_session_props"):
         http._session_props["trust_env"] = False  # a proxy or .netrc of the environment has no business here
@@ -148,11 +149,31 @@ def _multiaddr(api: str) -> str:
     return f"/{kind}/{host}/tcp/{parts.port or 5001}/{parts.scheme}"
 
 
-def _agree(api: str, expected: Cid, found: str) -> None:
-    if found != str(expected):
+class _Joined(io.RawIOBase):
+    """Pieces as one stream to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def _agree(api: str, expected: Cid, found: str, complaint: str = "") -> None:
+    if found != str(expected) or complaint:
         raise KuboDisagrees(
-            f"{api} stored {found}, expected {expected}",
-            hint="use Kubo 0.35 or newer without Import settings that override the request, and leave the file alone",
+            f"{api} stored {found}, expected {expected}{': ' if complaint else ''}{complaint}",
+            hint="leave the file alone while it is added, and see that the daemon has room",
         )
 
 

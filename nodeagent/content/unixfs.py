@@ -72,37 +72,46 @@ def cut(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
             return
 
 
-def build(chunks: Iterable[bytes], emit: Emit, layout: Layout = PROFILE) -> Child:
-    """Build the tree over ``chunks`` (as ``cut`` gives them) and return its root with both sizes.
-
-    ``emit(cid, block)`` is called once per block, children before parents, the root last.
-    """
+def grow(chunks: Iterable[bytes], layout: Layout = PROFILE) -> Iterator[tuple[Child, bytes]]:
+    """Every block of the tree over ``chunks`` (as ``cut`` gives them): children before parents, the root last."""
     levels: list[list[Child]] = [[]]
 
-    def push(level: int, child: Child) -> None:
+    def push(level: int, child: Child) -> Iterator[tuple[Child, bytes]]:
         if level == len(levels):
             levels.append([])
         if len(levels[level]) == layout.max_links:
-            close(level)
+            yield from close(level)
         levels[level].append(child)
 
-    def close(level: int) -> None:
+    def close(level: int) -> Iterator[tuple[Child, bytes]]:
         children, levels[level] = levels[level], []
         block = encode_node(children)
-        cid = Cid.of(block, DAG_PB)
-        emit(cid, block)
         size, tsize = sum(c.size for c in children), len(block) + sum(c.tsize for c in children)
-        push(level + 1, Child(cid, size, tsize))
+        node = Child(Cid.of(block, DAG_PB), size, tsize)
+        yield node, block
+        yield from push(level + 1, node)
 
     for chunk in chunks:
-        push(0, _leaf(chunk, emit))
+        leaf = Child(Cid.of(chunk), len(chunk), len(chunk))
+        yield leaf, chunk
+        yield from push(0, leaf)
     if not levels[0]:
-        return _leaf(b"", emit)
+        yield Child(Cid.of(b""), 0, 0), b""
+        return
     level = 0
     while level + 1 < len(levels) or len(levels[level]) > 1:
-        close(level)
+        yield from close(level)
         level += 1
-    return levels[level][0]
+
+
+def build(chunks: Iterable[bytes], emit: Emit, layout: Layout = PROFILE) -> Child:
+    """Build the tree over ``chunks`` and return its root with both sizes.
+
+    ``emit(cid, block)`` is called once per block, children before parents, the root last.
+    """
+    for child, block in grow(chunks, layout):
+        emit(child.cid, block)
+    return child
 
 
 def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
@@ -156,12 +165,6 @@ def size_of(root: Cid, load: Load) -> int:
     """Bytes in the file, as its root block says (one block is loaded)."""
     block = root.verify(load(root))
     return len(block) if root.is_raw else sum(child.size for child in decode_node(block))
-
-
-def _leaf(chunk: bytes, emit: Emit) -> Child:
-    cid = Cid.of(chunk)
-    emit(cid, chunk)
-    return Child(cid, len(chunk), len(chunk))
 
 
 def _measure(cid: Cid, block: bytes, children: tuple[Child, ...]) -> Child:

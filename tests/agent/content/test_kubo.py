@@ -180,24 +180,25 @@ def test_version__not_a_daemon__is_unavailable() -> None:
         KuboStore(server.url).version()
 
 
-def test_put_bytes__daemon_builds_another_cid__is_fatal() -> None:
-    other = Cid.of(b"other")
-    builds_other = says(json.dumps({"Name": "x", "Hash": str(other), "Size": "5"}).encode())
-    with running(builds_other) as (server,), pytest.raises(KuboDisagrees) as caught:
+def imported(cid: Cid, complaint: str = "") -> bytes:
+    return json.dumps({"Root": {"Cid": {"/": str(cid)}, "PinErrorMsg": complaint}}).encode()
+
+
+@pytest.mark.parametrize("answer", [imported(Cid.of(b"other")), imported(Cid.of(b"mine"), "no space left"), b"{}"])
+def test_put_bytes__daemon_keeps_another_root_or_none__is_fatal(answer: bytes) -> None:
+    with running(says(answer)) as (server,), pytest.raises(KuboDisagrees) as caught:
         KuboStore(server.url).put_bytes(b"mine")
-    assert str(other) in str(caught.value) and str(Cid.of(b"mine")) in str(caught.value)
+    assert str(Cid.of(b"mine")) in str(caught.value)
     assert isinstance(caught.value, Fatal) and caught.value.hint
 
 
 def test_put_bytes__proxy_in_the_environment__is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = json.dumps({"Name": "x", "Hash": str(Cid.of(b"mine")), "Size": "4"}).encode()
-    with running(says(answer), says(b"evil")) as (server, proxy):
+    with running(says(imported(Cid.of(b"mine"))), says(b"evil")) as (server, proxy):
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
         assert KuboStore(server.url).put_bytes(b"mine") == Cid.of(b"mine")
-        assert server.paths[0].startswith("/api/v0/add?") and proxy.paths == []
-        for option in ("chunker=size-1048576", "raw-leaves=true", "cid-version=1", "max-file-links=1024"):
-            assert option in server.paths[0]
+        assert server.paths[0].startswith("/api/v0/dag/import?") and proxy.paths == []
+        assert "pin-roots=true" in server.paths[0]
 
 
 @pytest.mark.parametrize(
