@@ -1,15 +1,18 @@
 """Bring a whole file into a store from sources nobody trusts, block by block.
 
-Each block comes from the first source that gives the right bytes. A source that fails goes to the end of the line
-for the rest of the call; one that lied, flooded or stalled is not asked again in it. Only verified blocks reach the
-store.
+Each block comes from the first source that gives the right bytes. A source that does not in ``hedge_s`` gets the next
+one beside it; when another is faster, it is given up. A source that fails goes to the end of the line for the rest of
+the call; one that lied, flooded or stalled is not asked again in it, and goes to the end of the line of later calls
+for ``rest_s``. Only verified blocks reach the store.
 """
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,11 +28,18 @@ from nodeagent.content.errors import (
     SourceSentWrongBytes,
     SourceStalled,
 )
+from nodeagent.content.health import NEVER, Health
+from nodeagent.content.race import BlockSource, Race, Runner
 from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
 from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
 
 Cancel = Callable[[], bool]
-_COSTLY = (SourceSentTooMuch, SourceSentWrongBytes, SourceStalled)  # each costs a block or a deadline to find out
+_COSTLY: Final = (
+    SourceSentTooMuch,
+    SourceSentWrongBytes,
+    SourceStalled,
+)  # each costs a block or a deadline to find out
+_LOOK_S: Final = 1.0  # how often ``cancel`` is asked while nothing comes
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +49,6 @@ class BlockStore(Protocol):
 
     def load(self, cid: Cid) -> bytes: ...
     def put_block(self, cid: Cid, block: bytes) -> None: ...
-
-
-class BlockSource(Protocol):
-    """``block`` gives one verified block from one source, or raises a ``SourceFailure``."""
-
-    def block(self, source: str, cid: Cid) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,19 @@ class FetchReport:
 
 
 class Fetcher:
-    """Fetches into ``store``; one instance may serve several threads."""
+    """Fetches into ``store``; one instance may serve several threads, and remembers for all of them who dawdled."""
 
     def __init__(
-        self, store: BlockStore, limits: FetchLimits = DEFAULT_LIMITS, *, transport: BlockSource | None = None
+        self,
+        store: BlockStore,
+        limits: FetchLimits = DEFAULT_LIMITS,
+        *,
+        transport: BlockSource | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
-        self._transport = transport or Transport(limits)
+        self.store, self.limits, self.clock = store, limits, clock
+        self.transport = transport or Transport(limits)
+        self.health = Health(limits.slow_s, limits.rest_s, clock)
 
     def fetch(
         self,
@@ -77,11 +87,12 @@ class Fetcher:
     ) -> FetchReport:
         """Make every block of ``cid`` present and intact in the store.
 
-        ``sources`` are base URLs, asked in this order; none is needed when all is here. Blocks already here are
-        verified as they are passed, so a rotten one is fetched again. Raises ``AllSourcesFailed``,
-        ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``; what was stored before that stays.
+        ``sources`` are base URLs, asked in this order, but for those that cost much of late; none is needed when all
+        is here. Blocks already here are verified as they are passed, so a rotten one is fetched again. Raises
+        ``AllSourcesFailed``, ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``; what was stored before that
+        stays.
         """
-        call = _Call(self._store, self._transport, sources, cancel)
+        call = _Call(self, sources, cancel)
         for _ in unixfs.read(cid, call.obtain, Budget(max_bytes=max_bytes, max_depth=max_depth)):
             pass
         return call.report()
@@ -93,7 +104,7 @@ class Fetcher:
 
         Raises as ``fetch`` does; ``BudgetExceeded`` when the true document is larger than ``max_bytes``.
         """
-        call = _Call(self._store, self._transport, sources, cancel, max_block=max_bytes)
+        call = _Call(self, sources, cancel, max_block=max_bytes)
         return unixfs.read_all(Cid.from_digest(sha256), call.obtain, max_bytes)
 
 
@@ -101,14 +112,9 @@ class _Call:
     """The state of one fetch: who is still asked, in what order, and what happened."""
 
     def __init__(
-        self,
-        store: BlockStore,
-        transport: BlockSource,
-        sources: Sequence[str],
-        cancel: Cancel | None,
-        max_block: int | None = None,
+        self, fetcher: Fetcher, sources: Sequence[str], cancel: Cancel | None, max_block: int | None = None
     ) -> None:
-        self._store, self._transport, self._cancel, self._max_block = store, transport, cancel, max_block
+        self._fetcher, self._cancel, self._max_block = fetcher, cancel, max_block
         self._line = list(dict.fromkeys(source.rstrip("/") for source in sources))
         self._last: dict[str, SourceFailure] = {}
         self._failures: list[SourceFailure] = []
@@ -118,7 +124,7 @@ class _Call:
         """One verified block, from the store or else from the line of sources (then stored)."""
         self._check_cancel(cid)
         try:
-            block = self._store.load(cid)
+            block = self._fetcher.store.load(cid)
             self._held += 1
             return block
         except BlockMissing:
@@ -126,7 +132,7 @@ class _Call:
         block = self._fetch_block(cid)
         if self._max_block is not None and len(block) > self._max_block:
             raise BudgetExceeded("bytes", self._max_block, len(block))
-        self._store.put_block(cid, block)
+        self._fetcher.store.put_block(cid, block)
         self._fetched += 1
         self._bytes += len(block)
         return block
@@ -135,20 +141,49 @@ class _Call:
         return FetchReport(self._held, self._fetched, self._bytes, tuple(self._failures))
 
     def _fetch_block(self, cid: Cid) -> bytes:
-        for source in tuple(self._line):
-            self._check_cancel(cid)
-            try:
-                return self._transport.block(source, cid)
-            except SourceFailure as failure:
-                self._demote(source, failure)
-                log.info("content.source_failed", cid=str(cid), source=source, reason=failure.reason)
-        raise AllSourcesFailed(str(cid), tuple(self._last.values()))
+        """The first verified answer of a race; every source runs in it once."""
+        fetcher = self._fetcher
+        race = Race(fetcher.transport, cid, fetcher.limits, fetcher.clock)
+        waiting = deque(fetcher.health.order(self._line))
+        try:
+            while waiting or race.running:
+                if waiting and not race.wait_s():
+                    self._check_cancel(cid)
+                    if race.full:
+                        self._give_up(race, race.running[0])
+                    race.start(waiting.popleft())
+                found = race.arrival(min(_LOOK_S, race.wait_s()) if waiting else _LOOK_S)
+                if found is None:
+                    self._check_cancel(cid)
+                    continue
+                runner, outcome = found
+                if isinstance(outcome, bytes):
+                    fetcher.health.note(runner.source, race.age(runner))
+                    return outcome
+                if not isinstance(outcome, SourceFailure):
+                    raise outcome
+                costly = isinstance(outcome, _COSTLY)
+                self._demote(runner.source, outcome, NEVER if costly else race.age(runner), again=not costly)
+            raise AllSourcesFailed(str(cid), tuple(self._last.values()))
+        finally:
+            for runner in tuple(race.running):
+                self._give_up(race, runner)
 
-    def _demote(self, source: str, failure: SourceFailure) -> None:
+    def _give_up(self, race: Race, runner: Runner) -> None:
+        """Ends a request. It counts as a stall when it had its time."""
+        race.cut(runner)
+        age = race.age(runner)
+        if age >= self._fetcher.limits.hedge_s:
+            stalled = SourceStalled(runner.source, f"given up after {age:.1f} s")
+            self._demote(runner.source, stalled, NEVER, again=True)  # asked again only when the others have failed
+
+    def _demote(self, source: str, failure: SourceFailure, cost: float, *, again: bool) -> None:
+        log.info("content.source_failed", source=source, reason=failure.reason)
+        self._fetcher.health.note(source, cost)
         self._failures.append(failure)
         self._last[source] = failure
         self._line.remove(source)
-        if not isinstance(failure, _COSTLY):
+        if again:
             self._line.append(source)
 
     def _check_cancel(self, cid: Cid) -> None:

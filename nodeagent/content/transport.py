@@ -45,10 +45,12 @@ _DROPS: Final = (ConnectionError, ShortRead)  # http.client's RemoteDisconnected
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """Seconds and bytes one source may cost for one block.
+    """Seconds and bytes one source may cost for one block, and how a fetcher plays sources against each other.
 
     ``min_rate`` (bytes a second) counts from the first body byte on, after ``stall_s`` of grace. ``block_s`` ends
-    the exchange whatever happens, also inside a head that trickles in.
+    the exchange whatever happens, also inside a head that trickles in. After ``hedge_s`` without a block the next
+    source is asked beside the first, up to ``parallel`` of them. A source that took more than ``slow_s`` is asked after
+    quicker ones, and one that stalled or lied last of all, for ``rest_s``.
     """
 
     connect_s: float = 5.0
@@ -56,9 +58,35 @@ class FetchLimits:
     min_rate: int = 32_768
     block_s: float = 90.0
     max_block_bytes: int = MAX_BLOCK_BYTES
+    hedge_s: float = 3.0
+    parallel: int = 3
+    slow_s: float = 0.5
+    rest_s: float = 300.0
 
 
 DEFAULT_LIMITS: Final = FetchLimits()
+
+
+class Cut:
+    """Ends one request from another thread, whatever its source sends. One that is still connecting ends after that."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.done = True
+            if self._connection is not None:
+                _shut(self._connection)
+
+    def attach(self, connection: socket.socket | None) -> None:
+        """Tells which connection the request waits on; None when it does not any more and others may use it."""
+        with self._lock:
+            self._connection = connection
+            if self.done and connection is not None:
+                _shut(connection)
 
 
 class Transport:
@@ -72,14 +100,18 @@ class Transport:
             retries=False,
             timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.stall_s),
         )
-        self._pools.pool_classes_by_scheme = _watched_pools(limits.block_s)
+        self._cuts = _Cuts()
+        self._pools.pool_classes_by_scheme = _watched_pools(limits.block_s, self._cuts)
 
-    def block(self, source: str, cid: Cid) -> bytes:
+    def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         """The verified block ``cid`` from ``source``; raises a ``SourceFailure`` of the kind that fits."""
         url = f"{base_url(source)}/ipfs/{cid}?format=raw"
+        self._cuts.mine = cut = cut or Cut()
         try:
             body = self._get(source, url)
-        except _Dropped:  # an idle pooled connection may have been closed just as it was used: once more, afresh
+        except _Dropped as drop:  # an idle pooled connection may be closed just as it is used: once more, afresh
+            if cut.done:
+                raise SourceStalled(source, "cut") from drop
             try:
                 body = self._get(source, url)
             except _Dropped as error:
@@ -108,6 +140,7 @@ class Transport:
                 raise
             finally:
                 watch.cancel()
+                self._cuts.mine.attach(None)
             if watch.expired:
                 raise SourceStalled(source, "not finished in time")
             response.release_conn()
@@ -186,8 +219,11 @@ class _Watch(threading.Timer):
 
     def _cut(self) -> None:
         self.expired = True
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        _shut(self._connection)
+
+
+class _Cuts(threading.local):
+    mine = Cut()  # the cut of the request that a thread makes
 
 
 class _Watched(Protocol):
@@ -199,12 +235,18 @@ class _Exchange:
     watch: _Watch | None = None
 
 
-def _watched_pools(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections put every exchange under a ``_Watch``."""
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _watched_pools(seconds: float, cuts: _Cuts) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, whose connections put every exchange under a ``_Watch`` and in reach of its ``Cut``."""
 
     def watched(connection: HTTPConnection, answer: Callable[[], HTTPResponse]) -> HTTPResponse:
         watch = _Watch(connection.sock, seconds)
         watch.start()
+        cuts.mine.attach(connection.sock)
         try:
             response = answer()
         except BaseException as error:

@@ -1,0 +1,79 @@
+"""One block, asked of several sources beside each other, so that one that dawdles holds up nobody for long."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nodeagent.content.cid import Cid
+from nodeagent.content.transport import Cut, FetchLimits
+
+
+class BlockSource(Protocol):
+    """``block`` gives one verified block from one source, or raises a ``SourceFailure``; ``cut`` may end it early."""
+
+    def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes: ...
+
+
+@dataclass(eq=False, slots=True)
+class Runner:
+    """One request under way."""
+
+    source: str
+    started: float
+    cut: Cut = field(default_factory=Cut)
+
+
+class Race:
+    """Belongs to one thread. ``running`` has the oldest request first."""
+
+    def __init__(self, transport: BlockSource, cid: Cid, limits: FetchLimits, clock: Callable[[], float]) -> None:
+        self._transport, self._cid, self._limits, self._clock = transport, cid, limits, clock
+        self._arrivals: queue.SimpleQueue[tuple[Runner, bytes | Exception]] = queue.SimpleQueue()
+        self._next = clock()
+        self.running: list[Runner] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self.running) >= self._limits.parallel
+
+    def wait_s(self) -> float:
+        """Seconds until another source may be asked as well."""
+        return max(0.0, self._next - self._clock())
+
+    def start(self, source: str) -> None:
+        runner = Runner(source, self._clock())
+        self.running.append(runner)
+        self._next = runner.started + self._limits.hedge_s
+        threading.Thread(target=self._run, args=(runner,), name="block", daemon=True).start()
+
+    def arrival(self, seconds: float) -> tuple[Runner, bytes | Exception] | None:
+        """What came of a request, a block or why there is none; None when nothing did within ``seconds``."""
+        try:
+            runner, outcome = self._arrivals.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if runner not in self.running:  # it was cut
+            return None
+        self.running.remove(runner)
+        self._next = self._clock()
+        return runner, outcome
+
+    def age(self, runner: Runner) -> float:
+        """Seconds since a request began."""
+        return self._clock() - runner.started
+
+    def cut(self, runner: Runner) -> None:
+        """Ends a request; nothing it still brings counts."""
+        self.running.remove(runner)
+        runner.cut()
+
+    def _run(self, runner: Runner) -> None:
+        try:
+            outcome: bytes | Exception = self._transport.block(runner.source, self._cid, runner.cut)
+        except Exception as error:
+            outcome = error
+        self._arrivals.put((runner, outcome))
