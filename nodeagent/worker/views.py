@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nodeagent.protocol.lanes import unpack_lane
-from nodeagent.protocol.types import AnswerClass, Epoch, JobId
+from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Duty, Lane, ShardKey
@@ -92,13 +92,37 @@ def own_lanes(words: Mapping[Epoch, int]) -> dict[Epoch, Lane]:
 
 
 def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:
-    """Where a job's payload may be found: its requester first, then every other node.
+    """Where a job's payload may be found: its requester, then the pool's seated nodes, then all the others.
 
-    A case has the requester of the job that was appealed.
+    Nodes come in a circle that begins after this one, so that no address is the first for everybody, and who has no
+    stake here comes last. A case has the requester of the job that was appealed, after the nodes of the appealed
+    committee that opened an answer: the outvoted first, since they need its judges most.
     """
-    first = world.requester_endpoints.get(job.requester, "")
-    others = [url for node, url in world.node_endpoints.items() if node != world.node]
-    return tuple(dict.fromkeys(url for url in (first, *others) if url and url != own_url))
+    nodes = [node for node in world.node_endpoints if node != world.node]
+    nodes.sort(key=lambda node: (node < world.node, node))
+    opened = _opened(world, job)
+    seated = world.seats.nodes_at(Epoch(job.terms.post_epoch + 1))
+    nodes.sort(key=lambda node: node not in seated)
+    first = [world.node_endpoints.get(node, "") for node in opened]
+    requester = world.requester_endpoints.get(job.requester, "")
+    found = (*first, requester, *(world.node_endpoints[node] for node in nodes))
+    return tuple(dict.fromkeys(url for url in found if url and url != own_url))
+
+
+def _opened(world: World, case: Job) -> list[NodeId]:
+    """Who of an appealed committee opened an answer to the shard, the outvoted first; nobody where no case is."""
+    if case.about is None or case.barred is None:
+        return []
+    job, shard = case.about
+    where = world.settled.get((job.id, shard))
+    voted = {
+        node: leaf.root
+        for batches in world.opened.values()
+        for node in case.barred.nodes & batches.keys() - {world.node}
+        for leaf in batches[node].leaves
+        if (leaf.job, leaf.shard) == (job.id, shard)
+    }
+    return sorted(voted, key=lambda node: (where is not None and voted[node] == where.leaf.root, node))
 
 
 class Pace:

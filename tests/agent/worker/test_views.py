@@ -98,6 +98,16 @@ def test_sources__requester_first_never_oneself() -> None:
     assert sources(w, job, "http://n1") == ("http://req", "http://n2", "http://n3") and w.node == ME
 
 
+def test_sources__any_node__a_circle_that_begins_after_it_and_who_has_no_seat_last() -> None:
+    named = [ev.NodeAnnounced(at(1), NodeId(n), f"http://n{n}", bytes(32)) for n in (90, 1, 2, 3, 4, 91)]
+    found = {}
+    for node in (1, 3):
+        w = world([*pool_of(4), posted(1), *named], node=node)
+        found[node] = sources(w, w.jobs[JobId(1)], f"http://n{node}")
+    assert found[1] == ("http://n2", "http://n3", "http://n4", "http://n90", "http://n91")
+    assert found[3] == ("http://n4", "http://n1", "http://n2", "http://n90", "http://n91")
+
+
 def test_pace__steady_blocks__learns_their_length() -> None:
     pace = Pace()
     for n in range(30):
