@@ -20,7 +20,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -41,7 +41,7 @@ from nodeagent.content.disk import (
     sync_file,
     sync_folder,
 )
-from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, WrongBytes
+from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, MalformedBlock, WrongBytes
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
 
 _STALE_TMP_S: Final = 3600.0
@@ -136,15 +136,12 @@ class LocalStore:
         """
         with self._locked(fcntl.LOCK_EX):
             self.unpin(cid)
-            kept: set[Cid] = set()
-            for pinned in self.pins():
-                kept |= self._reachable(pinned)
-            gone = 0
-            for block in self._reachable(cid) - kept:
-                with disk_errors(f"delete {block}"), contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._path(block))
-                    gone += 1
-            return gone
+            return self._remove([cid])
+
+    def discard(self, cids: Iterable[Cid]) -> int:
+        """Remove the blocks of files that are not pinned, except those that a pinned file uses; as ``delete``."""
+        with self._locked(fcntl.LOCK_EX):
+            return self._remove(cids)
 
     def pin(self, cid: Cid) -> None:
         """Keep the file's blocks when another file that shares them is deleted."""
@@ -246,6 +243,17 @@ class LocalStore:
             self._on_corrupt(cid)
         raise BlockMissing(str(cid))
 
+    def _remove(self, cids: Iterable[Cid]) -> int:
+        kept: set[Cid] = set()
+        for pinned in self.pins():
+            kept |= self._reachable(pinned)
+        gone = 0
+        for block in set().union(*map(self._reachable, cids)) - kept:
+            with disk_errors(f"delete {block}"), contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(block))
+                gone += 1
+        return gone
+
     def _reachable(self, root: Cid) -> set[Cid]:
         seen: set[Cid] = set()
         queue = [root]
@@ -255,7 +263,9 @@ class LocalStore:
                 continue
             seen.add(cid)
             if not cid.is_raw:
-                with contextlib.suppress(BlockMissing):
+                with contextlib.suppress(
+                    BlockMissing, MalformedBlock
+                ):  # strangers' blocks are stored before they are read
                     queue.extend(child.cid for child in decode_node(self.load(cid)))
         return seen
 

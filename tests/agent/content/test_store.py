@@ -268,6 +268,22 @@ def test_delete__absent_or_partial_file__removes_what_there_is(store: LocalStore
     assert store.delete(cid) == 0
 
 
+def test_discard__fetched_files__gone_but_for_what_is_pinned_or_shared_with_it(store: LocalStore) -> None:
+    fetched, other = (numbers(64) + tail for tail in (b"tail one", b"tail two"))
+    for cid, block in blocks_of(fetched)[1].items():
+        store.put_block(cid, block)
+    pinned = store.put_bytes(other)
+    assert store.discard([blocks_of(fetched)[0], pinned, Cid.of(b"absent")]) == 3
+    assert store.has_all(pinned) and store.pins() == [pinned]
+
+
+def test_discard__block_that_is_no_file__gone_too(store: LocalStore) -> None:
+    block = b"no node"
+    cid = Cid(0x70, Cid.of(block).digest)
+    store.put_block(cid, block)
+    assert store.discard([cid]) == 1 and store.total_bytes() == 0
+
+
 def test_pin__twice_and_unpin_twice__changes_nothing_more(store: LocalStore) -> None:
     cid = store.put_bytes(b"x")
     store.pin(cid)
