@@ -173,59 +173,70 @@ class Bench:
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
 
-    def _late(self, order: Order) -> bool:
+    def _late(self, order: Order | Warm) -> bool:
         return self._closed or self._block >= order.deadline
 
     def _fetch(self) -> None:
         while (order := self._to_fetch.get()) is not None:
-            if isinstance(order, Warm):
-                self._fetch_ahead(order)
-            else:
+            if isinstance(order, Order):
                 self._guard(order, partial(self._fetch_one, order))
+                continue
+            try:
+                self._fetch_ahead(order)
+            except Exception:
+                log.exception("pantry_failed")
 
     def _fetch_one(self, order: Order) -> None:
         prepared = self._pantry.prepare(order, lambda: self._late(order))
         if not self._to_run.put(order.deadline, prepared):
+            prepared.free()
             raise Pass("no room on the bench")
 
     def _fetch_ahead(self, order: Warm) -> None:
         try:
-            manifest, model, _ = self._pantry.model(order, lambda: self._closed or self._block >= order.deadline)
+            with self._pantry.model(order, lambda: self._late(order)) as (manifest, model, _):
+                for _ in self._executors:
+                    self._to_run.put(order.deadline, (manifest, model))
         except QuorateError as fault:
             log.info("model_not_ahead", job=order.job.id, reason=str(fault))
-            return
-        for _ in self._executors:
-            self._to_run.put(order.deadline, (manifest, model))
 
     def _run(self, executor: Executor) -> None:
-        with contextlib.suppress(QuorateError):  # what keeps it from starting is told by the first shard
+        with contextlib.suppress(QuorateError, OSError):  # what keeps it from starting is told by the first shard
             executor.start()
         while (prepared := self._to_run.get()) is not None:
             if isinstance(prepared, Prepared):
                 self._guard(prepared.order, partial(self._run_one, prepared, executor))
             else:
-                with contextlib.suppress(QuorateError):
+                try:
                     warm_up(*prepared, executor)
+                except Exception as fault:
+                    log.info("model_not_loaded", model=prepared[1].name, reason=str(fault))
 
     def _run_one(self, prepared: Prepared, executor: Executor) -> None:
+        try:
+            outcome = self._outcome(prepared, executor)
+        finally:
+            prepared.free()  # before the outcome is known: the same shard may be ordered again at once
+        self._put(outcome)
+
+    def _outcome(self, prepared: Prepared, executor: Executor) -> Outcome:
         blocks = prepared.order.deadline - self._block
         if blocks <= 0:
             raise Pass("its time is over")
         started, seconds = time.monotonic(), max(0.5, blocks * self._block_s)
         if prepared.order.again:
-            self._run_again(prepared, seconds)
-            return
+            return self._again(prepared, seconds)
         result, ran = run_shard(prepared, executor, self._pending, seconds)
         spent = round(time.monotonic() - started, 3)
         log.info("shard_computed", job=result.job, shard=result.shard, tasks=result.tasks, ran=ran, seconds=spent)
-        self._put(Done(result, ran))
+        return Done(result, ran)
 
-    def _run_again(self, prepared: Prepared, seconds: float) -> None:
+    def _again(self, prepared: Prepared, seconds: float) -> Again:
         if self._fresh is None:
             raise Pass("this bench has no second executor")
         order = prepared.order
         with contextlib.closing(self._fresh()) as executor:
-            self._put(Again(order.job.id, order.shard, run_again(prepared, executor, seconds)))
+            return Again(order.job.id, order.shard, run_again(prepared, executor, seconds))
 
     def _guard(self, order: Order, work: Callable[[], None]) -> None:
         """Turns whatever goes wrong into a pass: a job must never stop the node."""
@@ -235,7 +246,7 @@ class Bench:
             self._pass(order, str(fault), fatal=fault)
         except JobFault as fault:
             self._pass(order, str(fault), final=True)
-        except QuorateError as fault:
+        except (QuorateError, OSError) as fault:  # the second is this machine's trouble, never the job's
             self._pass(order, str(fault))
         except Exception as fault:
             log.exception("shard_failed", job=order.job.id, shard=order.shard)

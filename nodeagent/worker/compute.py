@@ -6,16 +6,17 @@ as an error here. Whatever is fetched is verified against its CID by the content
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from nodeagent.content import LayeredStore
 from nodeagent.content.cid import Cid
+from nodeagent.content.disk import removed_on_error, sync_file
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.unixfs import Budget, file_cid
 from nodeagent.errors import JobFault
@@ -23,6 +24,7 @@ from nodeagent.protocol.documents import Content
 from nodeagent.protocol.manifest import JobManifest, parse_job_manifest
 from nodeagent.protocol.results import ResultTree, TaskResult, encode_results
 from nodeagent.protocol.types import Shard, Task
+from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_MODEL_BYTES, ShardSpec, TensorSpec
 from nodeagent.worker.ledger import Result
@@ -73,10 +75,11 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An order whose payload is on disk."""
+    """An order whose payload is on disk, until ``free`` is called."""
 
     order: Order
     spec: ShardSpec
+    free: Callable[[], None] = lambda: None
 
 
 def check_manifest(manifest: JobManifest, job: Job, runtimes: dict[str, bytes]) -> None:
@@ -98,7 +101,10 @@ def check_manifest(manifest: JobManifest, job: Job, runtimes: dict[str, bytes]) 
 
 
 class Pantry:
-    """Fetches what shards need. ``folder`` keeps models by CID and inputs while they are used."""
+    """Fetches what shards need. ``folder`` keeps models by CID, and the rest while it is used.
+
+    A disk that refuses is a Pass: it says nothing about the job.
+    """
 
     def __init__(self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes]) -> None:
         self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
@@ -109,35 +115,53 @@ class Pantry:
                 left.unlink()
 
     def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
-        """Raises Transient when the payload cannot be had, JobFault when it does not fit the job."""
-        manifest, model, sources = self.model(order, cancel)
-        inputs = self._folder / ("again" if order.again else "inputs") / f"{order.job.id}-{order.shard}.npz"
-        self._bring(manifest.shards[order.payload[1]], MAX_INPUT_BYTES, sources, cancel, inputs)
-        with model.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-        spec = ShardSpec(
-            runtime=manifest.runtime.name,
-            model_path=model,
-            model_sha256=digest,
-            inputs_path=inputs,
-            first=order.first,
-            count=order.job.terms.tasks_in(order.shard),
-            inputs=tuple(TensorSpec(t.name, t.dtype, t.shape) for t in manifest.inputs),
-            outputs=tuple(t.name for t in manifest.outputs),
-            units=manifest.units,
-            max_output_bytes=manifest.max_output_bytes,
-        )
-        return Prepared(order, spec)
+        """Raises Transient when the payload cannot be had or kept, JobFault when it does not fit the job."""
+        with _disk_may_refuse(), contextlib.ExitStack() as stack:
+            manifest, model, sources = stack.enter_context(self.model(order, cancel))
+            inputs = self._folder / ("again" if order.again else "inputs") / f"{order.job.id}-{order.shard}.npz"
+            stack.callback(inputs.unlink, missing_ok=True)
+            self._bring(manifest.shards[order.payload[1]], MAX_INPUT_BYTES, sources, cancel, inputs)
+            with model.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+            spec = ShardSpec(
+                runtime=manifest.runtime.name,
+                model_path=model,
+                model_sha256=digest,
+                inputs_path=inputs,
+                first=order.first,
+                count=order.job.terms.tasks_in(order.shard),
+                inputs=tuple(TensorSpec(t.name, t.dtype, t.shape) for t in manifest.inputs),
+                outputs=tuple(t.name for t in manifest.outputs),
+                units=manifest.units,
+                max_output_bytes=manifest.max_output_bytes,
+            )
+            return Prepared(order, spec, stack.pop_all().close)
 
-    def model(self, order: Order | Warm, cancel: Callable[[], bool]) -> tuple[JobManifest, Path, list[str]]:
-        """A job's manifest, its model on disk, and everywhere its payload may be. Raises as ``prepare``."""
+    @contextlib.contextmanager
+    def model(self, order: Order | Warm, cancel: Callable[[], bool]) -> Iterator[tuple[JobManifest, Path, list[str]]]:
+        """A job's manifest, its model on disk as long as this lasts, and everywhere its payload may be.
+
+        Raises as ``prepare``.
+        """
         job, sources = order.payload[0], list(order.sources)
         manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
         check_manifest(manifest, job, self._runtimes)
         sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
-        path = self._folder / ("again" if order.again else "models") / manifest.model.cid
-        self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, path)
-        return manifest, path, sources
+        with _disk_may_refuse(), self._place(order, manifest.model) as path:
+            self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, path)
+            yield manifest, path, sources
+
+    @contextlib.contextmanager
+    def _place(self, order: Order | Warm, content: Content) -> Iterator[Path]:
+        """Where an order's model is kept: a second computation has a copy of its own."""
+        if not isinstance(order, Order) or not order.again:
+            yield self._folder / "models" / content.cid
+            return
+        path = self._folder / "again" / f"{order.job.id}-{order.shard}-{content.cid}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def _bring(
         self, content: Content, most: int, sources: Sequence[str], cancel: Callable[[], bool], path: Path
@@ -149,14 +173,23 @@ class Pantry:
         if path.exists() and path.stat().st_size == content.bytes and path.parent.name == "models":
             return
         part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")  # two fetchers may bring the same model
-        with part.open("wb") as file:
-            for block in self._store.read(cid, Budget(max_bytes=content.bytes)):
-                file.write(block)
-        if part.stat().st_size != content.bytes:
+        with removed_on_error(part):
+            with part.open("wb") as file:
+                for block in self._store.read(cid, Budget(max_bytes=content.bytes)):
+                    file.write(block)
+                sync_file(file)
             size = part.stat().st_size
-            part.unlink()
-            raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
-        part.replace(path)
+            if size != content.bytes:
+                raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
+            part.replace(path)
+
+
+@contextlib.contextmanager
+def _disk_may_refuse() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Pass(f"the disk refuses: {error.strerror or error}") from error
 
 
 def warm_up(manifest: JobManifest, model: Path, executor: Executor) -> None:
@@ -175,14 +208,14 @@ def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: fl
     results, root = _answers(prepared, executor, seconds)
     path = results_path(pending, order.job.id, order.shard)
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(encode_results(results))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    with path.open("rb") as file:
-        cid = file_cid(file)
-    size = path.stat().st_size
+    with _disk_may_refuse(), removed_on_error(part):
+        with part.open("wb") as file:
+            file.write(encode_results(results))
+            sync_file(file)
+        part.replace(path)
+        with path.open("rb") as file:
+            cid = file_cid(file)
+        size = path.stat().st_size
     question = order.job.question(order.shard)
     found = Result(order.job.id, order.shard, root, question, str(cid), size, len(results))
     return found, executor.inferences - before
@@ -190,17 +223,11 @@ def run_shard(prepared: Prepared, executor: Executor, pending: Path, seconds: fl
 
 def run_again(prepared: Prepared, executor: Executor, seconds: float | None) -> bytes:
     """The result root that ``executor``, a new process, finds. Writes nothing. Raises Pass as ``run_shard``."""
-    try:
-        return _answers(prepared, executor, seconds)[1]
-    finally:
-        prepared.spec.model_path.unlink(missing_ok=True)
+    return _answers(prepared, executor, seconds)[1]
 
 
 def _answers(prepared: Prepared, executor: Executor, seconds: float | None) -> tuple[list[TaskResult], bytes]:
-    try:
-        answers = executor.run(prepared.spec, seconds=seconds)
-    finally:
-        prepared.spec.inputs_path.unlink(missing_ok=True)
+    answers = executor.run(prepared.spec, seconds=seconds)
     results = [TaskResult(answer.status, answer.data) for answer in answers]
     return results, ResultTree(prepared.order.first, results).root
 

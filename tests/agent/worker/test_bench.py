@@ -46,6 +46,7 @@ class Kitchen:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.faults = folder, dict[int, Exception]()
+        self.freed: list[int] = []
 
     def prepare(self, order: Order, cancel: Any) -> Prepared:
         if order.shard in self.faults:
@@ -55,7 +56,7 @@ class Kitchen:
         spec = ShardSpec(
             "onnx-canonical", inputs, bytes(32), inputs, order.first, 2, (TensorSpec("x", "int8", ()),), (), 1, 9
         )
-        return Prepared(order, spec)
+        return Prepared(order, spec, lambda: self.freed.append(order.shard))
 
 
 class Oven:
@@ -135,6 +136,8 @@ def test_bench__same_order_twice__once(parts: Any) -> None:
         (Transient("no source"), False),
         (Fatal("disk full"), False),
         (QuorateError("odd"), False),
+        (OSError(28, "No space left on device"), False),
+        (FileNotFoundError(2, "No such file or directory"), False),
         (ZeroDivisionError("bug"), True),
     ],
 )
@@ -155,6 +158,19 @@ def test_bench__deadline_over_before_it_runs__a_pass(parts: Any) -> None:
     bench.offer(order(0, 100))
     (passed,) = collect(bench, wake, 1)
     assert isinstance(passed, Passed) and "time is over" in passed.reason and oven.firsts == []
+
+
+def test_bench__computed_or_not__its_payload_is_freed_before_the_outcome_is_told(parts: Any) -> None:
+    kitchen, oven, bench, wake = parts
+    oven.gate.set()
+    for shard, deadline in ((0, 500), (1, 100)):
+        bench.offer(order(shard, deadline))
+        collect(bench, wake, 1)
+        assert kitchen.freed.pop() == shard
+    bench._to_run.close()
+    bench.offer(order(2, 500))
+    (passed,) = collect(bench, wake, 1)
+    assert isinstance(passed, Passed) and "no room on the bench" in passed.reason and kitchen.freed == [2]
 
 
 # --- a second computation ---------------------------------------------------------------------------------------------
