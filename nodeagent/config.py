@@ -58,6 +58,10 @@ class NodeConfig(BaseModel):
     runtimes: str = Field("runtimes", description="folder of the installed runtimes")
     executor_argv: tuple[str, ...] = Field((), description="command line that replaces the executor's own")
     task_seconds: Annotated[float, Field(gt=0)] = 120.0
+    payload_max_bytes: Annotated[
+        int, Field(ge=0, description="disk that models may take together; the least recently used make room")
+    ] = 20 << 30
+    payload_min_free_bytes: Annotated[int, Field(ge=0, description="disk that no payload may touch")] = 1 << 30
     memory_mib: Annotated[int, Field(ge=256)] = 6144
 
 

@@ -25,7 +25,7 @@ from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, answered, duties, sources, wanted
+from nodeagent.worker.views import Pace, Passes, answered, duties, sources, spent, wanted
 from nodeagent.worker.world import World
 
 log = structlog.get_logger(__name__)
@@ -281,6 +281,7 @@ class Agent:
         for job, shard in self.hands.ledger.results():
             if job in dead:
                 results_path(self.hands.pending, job, shard).unlink(missing_ok=True)
+        self.bench.forget(spent(self.world, dead))
         self.hands.ledger.prune(before * self._epoch_blocks, dead)
         self.hands.outbox.prune(before * self._epoch_blocks)
         self.world.prune(before, dead)

@@ -21,8 +21,9 @@ from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
-from nodeagent.worker.compute import Order, Pantry, Prepared, Warm, run_again, run_shard, warm_up
+from nodeagent.worker.compute import Order, Over, Pantry, Prepared, Warm, run_again, run_shard, warm_up
 from nodeagent.worker.ledger import Result
+from nodeagent.worker.shelf import NoRoom
 
 FETCHERS = 4
 QUEUE_LIMIT = 4096
@@ -117,13 +118,14 @@ class Bench:
         self._pantry, self._executors, self._pending, self._fresh = pantry, executors, pending, fresh
         self._wake = wake or threading.Event()
         pending.mkdir(parents=True, exist_ok=True)
-        self._to_fetch: EdfQueue[Order | Warm] = EdfQueue(QUEUE_LIMIT)
+        self._to_fetch: EdfQueue[Order | Warm | Over] = EdfQueue(QUEUE_LIMIT)
         self._to_run: EdfQueue[Prepared | Loadable] = EdfQueue(QUEUE_LIMIT)
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._known: set[tuple[JobId, Shard, bool]] = set()
         self._block = 0
         self._block_s = 1.0
         self._closed = False
+        self._warming = True
         self._threads = [threading.Thread(target=self._fetch, name="fetch", daemon=True) for _ in range(FETCHERS)]
         self._threads += [
             threading.Thread(target=self._run, args=(executor,), name="compute", daemon=True) for executor in executors
@@ -149,6 +151,11 @@ class Bench:
     def warm(self, order: Warm) -> None:
         """Brings a job's model ahead of its draw; nothing is lost when that fails."""
         self._to_fetch.put(order.deadline, order)
+
+    def forget(self, manifests: frozenset[bytes]) -> None:
+        """Has the payload of jobs that are over removed, by their manifests' sha256."""
+        if manifests:
+            self._to_fetch.put(0, Over(manifests))
 
     def tick(self, block: int, block_s: float) -> list[Outcome]:
         """Tells the time; returns what was finished since the last call."""
@@ -182,7 +189,7 @@ class Bench:
                 self._guard(order, partial(self._fetch_one, order))
                 continue
             try:
-                self._fetch_ahead(order)
+                self._fetch_ahead(order) if isinstance(order, Warm) else self._pantry.forget(order)
             except Exception:
                 log.exception("pantry_failed")
 
@@ -197,6 +204,11 @@ class Bench:
             with self._pantry.model(order, lambda: self._late(order)) as (manifest, model, _):
                 for _ in self._executors:
                     self._to_run.put(order.deadline, (manifest, model))
+            self._warming = True
+        except NoRoom as fault:
+            if self._warming:  # said once, until there is room again
+                log.warning("warming_stopped", job=order.job.id, reason=fault.reason)
+            self._warming = False
         except QuorateError as fault:
             log.info("model_not_ahead", job=order.job.id, reason=str(fault))
 

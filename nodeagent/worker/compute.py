@@ -18,8 +18,8 @@ from nodeagent.content import LayeredStore
 from nodeagent.content.cid import Cid
 from nodeagent.content.disk import removed_on_error, sync_file
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.unixfs import Budget, file_cid
-from nodeagent.errors import JobFault
+from nodeagent.content.unixfs import MIB, Budget, file_cid
+from nodeagent.errors import JobFault, QuorateError
 from nodeagent.protocol.documents import Content
 from nodeagent.protocol.manifest import JobManifest, parse_job_manifest
 from nodeagent.protocol.results import ResultTree, TaskResult, encode_results
@@ -28,6 +28,7 @@ from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_MODEL_BYTES, ShardSpec, TensorSpec
 from nodeagent.worker.ledger import Result
+from nodeagent.worker.shelf import Room, Shelf
 from nodeagent.worker.world import Job
 
 
@@ -74,6 +75,13 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
+class Over:
+    """Jobs whose payload nobody needs any more, by their manifests' sha256."""
+
+    manifests: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """An order whose payload is on disk, until ``free`` is called."""
 
@@ -101,18 +109,21 @@ def check_manifest(manifest: JobManifest, job: Job, runtimes: dict[str, bytes]) 
 
 
 class Pantry:
-    """Fetches what shards need. ``folder`` keeps models by CID, and the rest while it is used.
+    """Fetches what shards need. ``folder`` keeps models by CID, within ``room``, and the rest while it is used.
 
     A disk that refuses is a Pass: it says nothing about the job.
     """
 
-    def __init__(self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes]) -> None:
+    def __init__(
+        self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes], room: Room | None = None
+    ) -> None:
         self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
-        for part in ("models", "inputs", "again"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
         for part in ("inputs", "again"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
             for left in (folder / part).iterdir():
                 left.unlink()
+        self._shelf = Shelf(folder / "models", room or Room())
+        self._users: dict[str, set[bytes]] = {}  # manifests by their model's CID, as far as they were seen here
 
     def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
         """Raises Transient when the payload cannot be had or kept, JobFault when it does not fit the job."""
@@ -120,7 +131,7 @@ class Pantry:
             manifest, model, sources = stack.enter_context(self.model(order, cancel))
             inputs = self._folder / ("again" if order.again else "inputs") / f"{order.job.id}-{order.shard}.npz"
             stack.callback(inputs.unlink, missing_ok=True)
-            self._bring(manifest.shards[order.payload[1]], MAX_INPUT_BYTES, sources, cancel, inputs)
+            self._bring(_fits(manifest.shards[order.payload[1]], MAX_INPUT_BYTES), sources, cancel, inputs)
             with model.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").digest()
             spec = ShardSpec(
@@ -141,39 +152,63 @@ class Pantry:
     def model(self, order: Order | Warm, cancel: Callable[[], bool]) -> Iterator[tuple[JobManifest, Path, list[str]]]:
         """A job's manifest, its model on disk as long as this lasts, and everywhere its payload may be.
 
-        Raises as ``prepare``.
+        Raises as ``prepare``. What is brought ahead takes no other model's place.
         """
-        job, sources = order.payload[0], list(order.sources)
-        manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
-        check_manifest(manifest, job, self._runtimes)
-        sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
-        with _disk_may_refuse(), self._place(order, manifest.model) as path:
-            self._bring(manifest.model, MAX_MODEL_BYTES, sources, cancel, path)
-            yield manifest, path, sources
+        job, sources, evict = order.payload[0], list(order.sources), isinstance(order, Order)
+        with _disk_may_refuse():
+            with self._shelf.writing(MIB, evict=evict):
+                manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
+            check_manifest(manifest, job, self._runtimes)
+            sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
+            content = _fits(manifest.model, MAX_MODEL_BYTES)
+            with self._place(order, content, evict) as path:
+                if not (path.exists() and path.stat().st_size == content.bytes):
+                    self._bring(content, sources, cancel, path, evict=evict)
+                yield manifest, path, sources
+
+    def forget(self, over: Over) -> None:
+        """Removes what was brought for jobs that are over, but for models that other jobs use and pinned files."""
+        gone: set[Cid] = set()
+        for digest in over.manifests:
+            cid = Cid.from_digest(digest)
+            gone.add(cid)
+            with contextlib.suppress(QuorateError):  # never brought, or no manifest
+                manifest = parse_job_manifest(self._store.local.get_bytes(cid, MIB))
+                gone |= {Cid.parse(content.cid) for content in manifest.shards}
+                if not self._used(manifest.model.cid, digest):
+                    self._shelf.drop(manifest.model.cid)
+                    gone.add(Cid.parse(manifest.model.cid))
+        self._store.local.discard(gone)
+
+    def _used(self, model: str, but_by: bytes) -> bool:
+        users = self._users.get(model, set())
+        users.discard(but_by)
+        if not users:
+            self._users.pop(model, None)
+        return bool(users)
 
     @contextlib.contextmanager
-    def _place(self, order: Order | Warm, content: Content) -> Iterator[Path]:
+    def _place(self, order: Order | Warm, content: Content, evict: bool) -> Iterator[Path]:
         """Where an order's model is kept: a second computation has a copy of its own."""
-        if not isinstance(order, Order) or not order.again:
-            yield self._folder / "models" / content.cid
+        if isinstance(order, Order) and order.again:
+            path = self._folder / "again" / f"{order.job.id}-{order.shard}-{content.cid}"
+            try:
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
             return
-        path = self._folder / "again" / f"{order.job.id}-{order.shard}-{content.cid}"
-        try:
+        self._users.setdefault(content.cid, set()).add(order.payload[0].manifest)
+        with self._shelf.using(content.cid, content.bytes, evict=evict) as path:
             yield path
-        finally:
-            path.unlink(missing_ok=True)
 
     def _bring(
-        self, content: Content, most: int, sources: Sequence[str], cancel: Callable[[], bool], path: Path
+        self, content: Content, sources: Sequence[str], cancel: Callable[[], bool], path: Path, *, evict: bool = True
     ) -> None:
-        if content.bytes > most:
-            raise Mismatch(f"{content.cid} has {content.bytes} bytes, this node takes {most}")
+        """Fetches a file into the store and copies it to ``path``, whole or not at all."""
         cid = Cid.parse(content.cid)
-        self._fetcher.fetch(cid, sources, max_bytes=content.bytes, cancel=cancel)
-        if path.exists() and path.stat().st_size == content.bytes and path.parent.name == "models":
-            return
         part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")  # two fetchers may bring the same model
-        with removed_on_error(part):
+        with self._shelf.writing(2 * content.bytes, evict=evict), removed_on_error(part):
+            self._fetcher.fetch(cid, sources, max_bytes=content.bytes, cancel=cancel)
             with part.open("wb") as file:
                 for block in self._store.read(cid, Budget(max_bytes=content.bytes)):
                     file.write(block)
@@ -182,6 +217,12 @@ class Pantry:
             if size != content.bytes:
                 raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
             part.replace(path)
+
+
+def _fits(content: Content, most: int) -> Content:
+    if content.bytes > most:
+        raise Mismatch(f"{content.cid} has {content.bytes} bytes, this node takes {most}")
+    return content
 
 
 @contextlib.contextmanager

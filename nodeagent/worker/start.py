@@ -39,6 +39,7 @@ from nodeagent.worker.ledger import Ledger
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
+from nodeagent.worker.shelf import Room
 from nodeagent.worker.world import World
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wa
     ids = executors[0].runtime_ids()
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
-    pantry = Pantry(store, fetcher, scratch / "pantry", ids)
+    room = Room(config.payload_max_bytes, config.payload_min_free_bytes)
+    pantry = Pantry(store, fetcher, scratch / "pantry", ids, room)
     return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
 
 

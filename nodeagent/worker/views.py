@@ -125,6 +125,13 @@ def _opened(world: World, case: Job) -> list[NodeId]:
     return sorted(voted, key=lambda node: (where is not None and voted[node] == where.leaf.root, node))
 
 
+def spent(world: World, dead: Iterable[JobId]) -> frozenset[bytes]:
+    """Manifests of dead jobs that no job which is left, nor a case about one, is computed from."""
+    gone = set(dead)
+    left = {job.manifest for job in world.jobs.values() if job.id not in gone}
+    return frozenset(world.jobs[job].manifest for job in gone) - left
+
+
 class Pace:
     """How long a block takes, from when heads were seen. ``margin`` turns seconds into blocks."""
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from scene import posted, world
 
 from nodeagent.errors import Fatal, JobFault, QuorateError, Transient
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.types import ShardSpec, TaskResult, TensorSpec
 from nodeagent.worker.bench import Again, Bench, Done, EdfQueue, Outcome, Passed
-from nodeagent.worker.compute import Order, Prepared, results_path
+from nodeagent.worker.compute import Order, Over, Prepared, Warm, results_path
+from nodeagent.worker.shelf import NoRoom
 
 JOB = world([posted(1, tasks=8, shard_size=2)]).jobs[JobId(1)]
 
@@ -47,6 +51,9 @@ class Kitchen:
     def __init__(self, folder: Path) -> None:
         self.folder, self.faults = folder, dict[int, Exception]()
         self.freed: list[int] = []
+        self.warmed: list[Exception | None] = []  # what to raise for each model brought ahead
+        self.asked = threading.Semaphore(0)
+        self.over: list[Over] = []
 
     def prepare(self, order: Order, cancel: Any) -> Prepared:
         if order.shard in self.faults:
@@ -57,6 +64,18 @@ class Kitchen:
             "onnx-canonical", inputs, bytes(32), inputs, order.first, 2, (TensorSpec("x", "int8", ()),), (), 1, 9
         )
         return Prepared(order, spec, lambda: self.freed.append(order.shard))
+
+    @contextlib.contextmanager
+    def model(self, order: Warm, cancel: Any) -> Iterator[tuple[Any, Path, list[str]]]:
+        fault = self.warmed.pop(0)
+        if fault is not None:
+            raise fault
+        yield None, self.folder, []
+
+    def forget(self, over: Over) -> None:
+        self.over.append(over)
+        self.asked.release()
+        raise PermissionError("read only")
 
 
 class Oven:
@@ -171,6 +190,35 @@ def test_bench__computed_or_not__its_payload_is_freed_before_the_outcome_is_told
     bench.offer(order(2, 500))
     (passed,) = collect(bench, wake, 1)
     assert isinstance(passed, Passed) and "no room on the bench" in passed.reason and kitchen.freed == [2]
+
+
+# --- ahead of a draw, and when a job is over --------------------------------------------------------------------------
+
+
+def test_warm__no_room__said_once_until_there_is_again(parts: Any) -> None:
+    kitchen, oven, bench, wake = parts
+    oven.gate.set()
+    full = NoRoom("the budget")
+    kitchen.warmed = [full, full, Transient("no source"), full, None, full]
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(len(kitchen.warmed)):
+            bench._fetch_ahead(Warm(JOB, 500, ()))
+    said = [(entry["job"], entry["reason"]) for entry in logs if entry["event"] == "warming_stopped"]
+    assert said == [(1, "the budget")] * 2
+    bench.offer(order(0, 500))
+    assert isinstance(collect(bench, wake, 1)[0], Done), "whatever a model does to who loads it"
+
+
+def test_forget__given_to_the_pantry_and_its_trouble_stops_nothing(parts: Any) -> None:
+    kitchen, oven, bench, wake = parts
+    oven.gate.set()
+    bench.forget(frozenset())
+    for _ in range(8):  # more than there are fetchers
+        bench.forget(frozenset([bytes(32)]))
+        assert kitchen.asked.acquire(timeout=30)
+    assert kitchen.over == [Over(frozenset([bytes(32)]))] * 8
+    bench.offer(order(0, 500))
+    assert isinstance(collect(bench, wake, 1)[0], Done)
 
 
 # --- a second computation ---------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import settling
 from nodeagent.worker.compute import Order, Warm
 from nodeagent.worker.draws import DrawBook, draws_in
-from nodeagent.worker.views import duties, sources
+from nodeagent.worker.views import duties, sources, spent
 from nodeagent.worker.world import World
 
 CASE = JobId(9)
@@ -87,6 +87,12 @@ def test_sources__of_a_case__who_was_outvoted_first_then_who_outvoted_it() -> No
     order = ("n3", "n1", "n2", "requester", "n5", "n6", "n7")
     assert sources(w, w.jobs[CASE], "http://n4") == tuple(f"http://{name}" for name in order)
     assert sources(w, w.jobs[JobId(1)], "http://n4")[0] == "http://requester", "other orders have no sides"
+
+
+def test_spent__a_case_is_left__the_appealed_jobs_payload_is_still_needed() -> None:
+    w = court()
+    manifest = w.jobs[JobId(1)].manifest
+    assert spent(w, [JobId(1)]) == spent(w, [CASE]) == frozenset() and spent(w, [JobId(1), CASE]) == {manifest}
 
 
 # --- draw -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The pantry: a disk that refuses, copies of a second computation."""
+"""The pantry: payloads within the operator's limits, a disk that refuses, copies of a second computation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from scene import posted, world
 
 from nodeagent.content import Cid, LayeredStore, open_content
 from nodeagent.content.fetch import Fetcher
+from nodeagent.content.gateway import Gateway
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.types import CANONICAL, ShardSpec, TaskResult
-from nodeagent.worker.compute import Order, Pantry, run_again, run_shard
+from nodeagent.worker.compute import Mismatch, Order, Over, Pantry, Warm, run_again, run_shard
+from nodeagent.worker.shelf import NoRoom, Room
 from nodeagent.worker.world import Job
 
 RUNTIME = b"\x11" * 32
@@ -51,11 +53,15 @@ def put_job(store: LayeredStore, model: bytes, number: int = 1, told: int | None
 
 
 class Place:
-    """An agent's folder and store."""
+    """An agent's folder beside a requester's store, and the gateway between them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.store = folder, open_content(folder / "ours")
-        self.pantry = Pantry(self.store, Fetcher(self.store), folder / "pantry", {CANONICAL: RUNTIME})
+    def __init__(self, folder: Path, room: Room | None = None) -> None:
+        self.folder, self.room = folder, room or Room(1 << 30, 0)
+        self.theirs, self.store = open_content(folder / "theirs"), open_content(folder / "ours")
+        self.pantry = self.opened()
+
+    def opened(self) -> Pantry:
+        return Pantry(self.store, Fetcher(self.store), self.folder / "pantry", {CANONICAL: RUNTIME}, self.room)
 
     def held(self, part: str = "models") -> set[str]:
         return {file.name for file in (self.folder / "pantry" / part).iterdir()}
@@ -80,6 +86,50 @@ class Oven:
             if not path.exists():
                 raise Pass(f"{path.name} cannot be read")
         return [TaskResult(spec.first + i, 0, b"x") for i in range(spec.count)]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_model__repeated_leaf__the_budget_counts_what_lies_on_disk(tmp_path: Path) -> None:
+    place = Place(tmp_path, Room(5 << 20, 0))
+    jobs = [put_job(place.theirs, bytes([n]) * (3 << 20), n) for n in (1, 2)]
+    with Gateway(place.theirs.local) as gateway:
+        with place.pantry.model(Warm(jobs[0][0], 100, (gateway.url,)), never):
+            pass
+        with pytest.raises(NoRoom), place.pantry.model(Warm(jobs[1][0], 100, (gateway.url,)), never):
+            pass
+        assert place.held() == {str(jobs[0][1])} and not place.store.has(jobs[1][1]), "nothing was even fetched"
+        place.pantry.prepare(order(jobs[1][0], 0, gateway.url), never).free()
+        assert place.held() == {str(jobs[1][1])}, "drawn work takes the place of what is idle"
+
+
+def test_prepare__models_in_use_fill_the_budget__a_pass_with_its_reason(tmp_path: Path) -> None:
+    place = Place(tmp_path, Room(10, 0))
+    first, second = (put_job(place.store, bytes([n]) * 8, n)[0] for n in (1, 2))
+    prepared = place.pantry.prepare(order(first), never)
+    with pytest.raises(Pass, match="over the 10 that models may take"):
+        place.pantry.prepare(order(second), never)
+    assert run_again(prepared, Oven(), None), "the one in use was left alone"  # type: ignore[arg-type]
+    prepared.free()
+    place.pantry.prepare(order(second), never).free()
+
+
+def test_prepare__disk_nearly_full__a_pass_and_nothing_written(tmp_path: Path) -> None:
+    place = Place(tmp_path, Room(1 << 30, 1 << 62))
+    job, _, _ = put_job(place.store, b"model")
+    with pytest.raises(Pass, match="to be left free"):
+        place.pantry.prepare(order(job), never)
+    assert place.held() == place.held("inputs") == set()
+
+
+def test_prepare__manifest_tells_another_size__the_job_is_at_fault_and_no_room_is_taken(tmp_path: Path) -> None:
+    place = Place(tmp_path, Room(10, 0))
+    wrong, right = put_job(place.store, b"model", 1, told=9)[0], put_job(place.store, b"other", 2)[0]
+    with pytest.raises(Mismatch, match="has 5 bytes, the manifest says 9"):
+        place.pantry.prepare(order(wrong), never)
+    with place.pantry.model(Warm(right, 100, ()), never):
+        assert len(place.held()) == 1
 
 
 def test_prepare__freed__inputs_gone_model_kept(place: Place) -> None:
@@ -150,3 +200,43 @@ def test_run_again__two_shards_of_one_job__neither_takes_the_others_model(place:
         assert len(run_again(prepared, Oven(), None)) == 32  # type: ignore[arg-type]
         prepared.free()
     assert place.held("again") == set()
+
+
+# --- jobs that are over -----------------------------------------------------------------------------------------------
+
+
+def test_forget__job_is_over__its_payload_goes_and_pinned_files_stay(place: Place) -> None:
+    job, model, shards = put_job(place.theirs, b"model")
+    with Gateway(place.theirs.local) as gateway:
+        place.pantry.prepare(order(job, 1, gateway.url), never).free()
+    result = place.store.put_bytes(b"a result to be served")
+    place.store.put_bytes(b"inputs 1 of 1")  # ours as well: pinned
+    place.pantry.forget(Over(frozenset([job.manifest, bytes(32)])))
+    assert place.held() == set() and not place.store.has(model) and not place.store.has(Cid.from_digest(job.manifest))
+    assert place.store.has(result) and place.store.has(shards[1])
+
+
+def test_forget__another_job_has_the_model__it_stays_until_that_one_is_over(place: Place) -> None:
+    (first, model, _), (second, _, _) = (put_job(place.theirs, b"model", n) for n in (1, 2))
+    with Gateway(place.theirs.local) as gateway:
+        for job in (first, second):
+            place.pantry.prepare(order(job, 0, gateway.url), never).free()
+    place.pantry.forget(Over(frozenset([first.manifest])))
+    assert place.held() == {str(model)} and place.store.has(model)
+    place.pantry.forget(Over(frozenset([second.manifest])))
+    assert place.held() == set() and not place.store.has(model)
+
+
+def test_forget__after_a_restart__finds_what_an_earlier_run_brought(place: Place) -> None:
+    job, _, _ = put_job(place.theirs, b"model")
+    with Gateway(place.theirs.local) as gateway:
+        place.pantry.prepare(order(job, 0, gateway.url), never).free()
+    place.opened().forget(Over(frozenset([job.manifest])))
+    assert place.held() == set() and place.store.local.total_bytes() == 0
+
+
+def test_forget__shard_is_running__its_model_stays(place: Place) -> None:
+    job, model, _ = put_job(place.store, b"model")
+    prepared = place.pantry.prepare(order(job), never)
+    place.pantry.forget(Over(frozenset([job.manifest])))
+    assert place.held() == {str(model)} and run_again(prepared, Oven(), None)  # type: ignore[arg-type]

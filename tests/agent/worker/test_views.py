@@ -13,7 +13,7 @@ from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId, Shard
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Lane
-from nodeagent.worker.views import MAX_TRIES, Pace, Passes, answered, duties, own_lanes, sources, wanted
+from nodeagent.worker.views import MAX_TRIES, Pace, Passes, answered, duties, own_lanes, sources, spent, wanted
 
 KEY = (JobId(1), Shard(0))
 
@@ -106,6 +106,13 @@ def test_sources__any_node__a_circle_that_begins_after_it_and_who_has_no_seat_la
         found[node] = sources(w, w.jobs[JobId(1)], f"http://n{node}")
     assert found[1] == ("http://n2", "http://n3", "http://n4", "http://n90", "http://n91")
     assert found[3] == ("http://n4", "http://n1", "http://n2", "http://n90", "http://n91")
+
+
+def test_spent__dead_jobs__their_manifests_unless_a_job_that_is_left_has_the_same() -> None:
+    again = replace(posted(3), manifest=bytes([1]) * 32)
+    w = world([posted(1), posted(2), again])
+    assert spent(w, [JobId(1), JobId(2)]) == {bytes([2]) * 32}
+    assert spent(w, [JobId(1), JobId(3)]) == {bytes([1]) * 32} and spent(w, []) == frozenset()
 
 
 def test_pace__steady_blocks__learns_their_length() -> None:
