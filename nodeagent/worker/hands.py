@@ -15,6 +15,7 @@ from nodeagent.chain.intents import Intent
 from nodeagent.chain.outbox import Outbox
 from nodeagent.chain.rpc import Rpc, to_bytes
 from nodeagent.content import LayeredStore
+from nodeagent.content.errors import StoreFailed
 from nodeagent.errors import Fatal
 from nodeagent.protocol.constants import MAX_LEAVES
 from nodeagent.protocol.documents import Content
@@ -125,13 +126,19 @@ class Hands:
         return 0
 
     def publish(self, batch: Batch) -> None:
-        """Puts a batch's manifest and results files into the served store: only now may they be seen."""
-        for leaf in parse_batch_manifest(batch.manifest).leaves:
-            path = results_path(self.pending, leaf.job, leaf.shard)
-            found = str(self.store.put_file(path)) if path.exists() else "no file"
-            if found != leaf.results.cid:
-                log.error("results_lost", job=leaf.job, shard=leaf.shard, expected=leaf.results.cid, found=found)
-        self.store.put_bytes(batch.manifest)
+        """Puts a batch's manifest and results files into the served store: only now may they be seen.
+
+        A store that refuses holds back no opening: others serve the same results, and a sealed batch costs stake.
+        """
+        try:
+            for leaf in parse_batch_manifest(batch.manifest).leaves:
+                path = results_path(self.pending, leaf.job, leaf.shard)
+                found = str(self.store.put_file(path)) if path.exists() else "no file"
+                if found != leaf.results.cid:
+                    log.error("results_lost", job=leaf.job, shard=leaf.shard, expected=leaf.results.cid, found=found)
+            self.store.put_bytes(batch.manifest)
+        except StoreFailed as fault:
+            log.error("results_not_served", epoch=batch.epoch, reason=str(fault))
 
     def submit(self, key: str, call: Call, deadline: int | None, max_fee: int | None = None) -> Intent:
         """Hands a call to the outbox. One that ended without effect is tried again, once a block."""

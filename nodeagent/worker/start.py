@@ -7,6 +7,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,20 @@ class AlreadyRunning(Fatal):
 
 class NotRegistered(Fatal):
     """The key acts for no node yet."""
+
+
+class RecordsFailed(Fatal):
+    """The disk refuses the ledger. Nothing that left is forgotten: every record is written before its call leaves."""
+
+
+@contextlib.contextmanager
+def records(path: Path) -> Iterator[None]:
+    """Makes what SQLite says of the ledger's disk a RecordsFailed: without records the agent must not go on."""
+    try:
+        yield
+    except sqlite3.OperationalError as fault:
+        hint = "free disk space and check permissions, then start again soon: what is sealed has to be opened in time"
+        raise RecordsFailed(f"{path} cannot be read or written: {fault}", hint=hint) from fault
 
 
 @contextlib.contextmanager
@@ -124,6 +139,7 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_one(home))
+        stack.enter_context(records(home.database))
         rpc, deployment, doors = open_chain(home, config)
         stack.callback(rpc.close)
         node = doors.ledger.node_of(account.address)
@@ -232,7 +248,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def write_live(home: Home, agent: Agent) -> None:
-    """What ``nodeagent status`` shows of a running agent; replaced whole, not synced."""
+    """What ``nodeagent status`` shows of a running agent; replaced whole, not synced. A full disk leaves it old."""
     head = agent.head
     live = {
         "pid": os.getpid(),
@@ -247,8 +263,11 @@ def write_live(home: Home, agent: Agent) -> None:
         "problems": dict(agent.problems),
     }
     part = home.live.with_suffix(".new")
-    part.write_text(json.dumps(live))
-    os.replace(part, home.live)
+    try:
+        part.write_text(json.dumps(live))
+        os.replace(part, home.live)
+    except OSError as fault:
+        log.warning("status_not_written", reason=fault.strerror)
 
 
 def read_live(home: Home) -> dict[str, Any]:

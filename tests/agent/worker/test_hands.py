@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from eth_abi.abi import encode
 from fakechain import FakeChain, account, decode
 
@@ -22,6 +23,7 @@ from nodeagent.chain.doors import Doors
 from nodeagent.chain.errors import RpcError
 from nodeagent.chain.outbox import Outbox
 from nodeagent.content import Cid, open_content
+from nodeagent.content.errors import StoreFailed
 from nodeagent.errors import Fatal
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.leaves import commit_digest, parse_leaves
@@ -186,3 +188,21 @@ def test_seal__more_shards_than_a_batch_holds__the_first_512(tmp_path: Path) -> 
     for _, shard in keys:
         h.ledger.add_result(Result(JobId(1), shard, keccak(b"r"), b"q", str(Cid.of(b"r")), 1, 1))
     assert len(parse_leaves(h.seal(Seal(E, keys)).leaves)) == 512
+
+
+def test_reveal__store_is_full__the_opening_leaves_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = FakeChain()
+    h = hands(chain, tmp_path)
+    computed(h, 1, 0, b"zero")
+    h.seal(Seal(E, KEYS[1:]))
+
+    def full(*_: object) -> Cid:
+        raise StoreFailed("cannot store it: No space left on device")
+
+    monkeypatch.setattr(h.store.local, "put_file", full)
+    with structlog.testing.capture_logs() as logs:
+        h.reveal(Reveal(E, 1039))
+        h.outbox.tick(chain.head, 7)
+    assert sent(chain)[0] == "reveal" and logs[0]["event"] == "results_not_served"

@@ -1,10 +1,77 @@
-"""What a node says of itself when it starts."""
+"""An agent that starts: what it says of itself; and on a full disk: the ledger ends it, and a restart finds all."""
 
 from __future__ import annotations
 
-import pytest
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from nodeagent.worker.start import out_of_reach
+import pytest
+import structlog
+
+from nodeagent.chain.scan import Cursor
+from nodeagent.config import Home, NodeConfig
+from nodeagent.errors import Fatal
+from nodeagent.protocol.types import Epoch
+from nodeagent.worker import start
+from nodeagent.worker.ledger import Batch, Ledger
+
+
+def batch(epoch: int) -> Batch:
+    return Batch(Epoch(epoch), bytes(60_000), b"{}", b"\x02" * 32, b"\x01" * 32, b"\x03" * 27)
+
+
+def test_records__disk_is_full__a_fatal_with_a_hint_and_a_restart_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "agent.db"
+    ledger = Ledger(path)
+    ledger.apply([], Cursor(5, "0x5"))
+    ledger.seal(batch(1))
+    pages = ledger.connection.execute("PRAGMA page_count").fetchone()[0]
+    ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Fatal, match="full") as caught, start.records(path):
+        ledger.seal(batch(2))
+    assert isinstance(caught.value, start.RecordsFailed) and str(path) in caught.value.message
+    assert caught.value.hint is not None and "free disk space" in caught.value.hint
+    ledger.close()
+    again = Ledger(path)
+    assert again.marks() == [Cursor(5, "0x5")] and again.batch_epochs(Epoch(0)) == {1}, "all or nothing"
+    assert again.seal(batch(2)) == batch(2)
+
+
+@pytest.mark.parametrize("fault", [sqlite3.IntegrityError("a bug"), ZeroDivisionError("a bug")])
+def test_records__anything_else__is_not_touched(fault: Exception) -> None:
+    with pytest.raises(type(fault)), start.records(Path("agent.db")):
+        raise fault
+
+
+def test_open_agent__disk_refuses_the_ledger__ends_with_records_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(start, "open_chain", refuses)
+    config = NodeConfig(deployment="31337.json")
+    with pytest.raises(start.RecordsFailed), start.open_agent(Home(tmp_path), config, SimpleNamespace()):  # type: ignore[arg-type]
+        pass
+
+
+def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path) -> None:
+    agent: Any = SimpleNamespace(
+        head=None,
+        world=SimpleNamespace(node=1, pool=1, jobs={}, paused=False),
+        pace=SimpleNamespace(block_s=1.0),
+        own_url="",
+        bench=SimpleNamespace(open_work=0),
+        problems={},
+    )
+    home = Home(tmp_path)
+    start.write_live(home, agent)
+    home.live.with_suffix(".new").mkdir()  # as good as a full disk: the file cannot be written
+    with structlog.testing.capture_logs() as logs:
+        start.write_live(home, agent)
+    assert [entry["event"] for entry in logs] == ["status_not_written"] and start.read_live(home)["node"] == 1
 
 
 @pytest.mark.parametrize(
