@@ -25,7 +25,7 @@ from nodeagent.worker.compute import Order, Over, Pantry, Prepared, Warm, run_ag
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.shelf import NoRoom
 
-FETCHERS = 4
+FETCHERS = {"judge": 2, "drawn": 4, "ahead": 2}  # threads by kind of work: sources that stall one hold up no other
 QUEUE_LIMIT = 4096
 T = TypeVar("T")
 Loadable = tuple[JobManifest, Path]
@@ -118,7 +118,7 @@ class Bench:
         self._pantry, self._executors, self._pending, self._fresh = pantry, executors, pending, fresh
         self._wake = wake or threading.Event()
         pending.mkdir(parents=True, exist_ok=True)
-        self._to_fetch: EdfQueue[Order | Warm | Over] = EdfQueue(QUEUE_LIMIT)
+        self._to_fetch: dict[str, EdfQueue[Order | Warm | Over]] = {kind: EdfQueue(QUEUE_LIMIT) for kind in FETCHERS}
         self._to_run: EdfQueue[Prepared | Loadable] = EdfQueue(QUEUE_LIMIT)
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._known: set[tuple[JobId, Shard, bool]] = set()
@@ -126,7 +126,11 @@ class Bench:
         self._block_s = 1.0
         self._closed = False
         self._warming = True
-        self._threads = [threading.Thread(target=self._fetch, name="fetch", daemon=True) for _ in range(FETCHERS)]
+        self._threads = [
+            threading.Thread(target=self._fetch, args=(self._to_fetch[kind],), name=f"fetch-{kind}", daemon=True)
+            for kind, count in FETCHERS.items()
+            for _ in range(count)
+        ]
         self._threads += [
             threading.Thread(target=self._run, args=(executor,), name="compute", daemon=True) for executor in executors
         ]
@@ -143,19 +147,20 @@ class Bench:
         key = order.job.id, order.shard, order.again
         if key in self._known:
             return True
-        if not self._to_fetch.put(order.deadline, order):
+        kind = "judge" if order.again or order.job.about is not None else "drawn"
+        if not self._to_fetch[kind].put(order.deadline, order):
             return False
         self._known.add(key)
         return True
 
     def warm(self, order: Warm) -> None:
         """Brings a job's model ahead of its draw; nothing is lost when that fails."""
-        self._to_fetch.put(order.deadline, order)
+        self._to_fetch["ahead"].put(order.deadline, order)
 
     def forget(self, manifests: frozenset[bytes]) -> None:
         """Has the payload of jobs that are over removed, by their manifests' sha256."""
         if manifests:
-            self._to_fetch.put(0, Over(manifests))
+            self._to_fetch["ahead"].put(0, Over(manifests))
 
     def tick(self, block: int, block_s: float) -> list[Outcome]:
         """Tells the time; returns what was finished since the last call."""
@@ -172,7 +177,8 @@ class Bench:
     def close(self) -> None:
         """Stops taking work and ends the executors; unfinished shards are passes."""
         self._closed = True
-        self._to_fetch.close()
+        for orders in self._to_fetch.values():
+            orders.close()
         self._to_run.close()
         for executor in self._executors:
             executor.close()
@@ -183,8 +189,8 @@ class Bench:
     def _late(self, order: Order | Warm) -> bool:
         return self._closed or self._block >= order.deadline
 
-    def _fetch(self) -> None:
-        while (order := self._to_fetch.get()) is not None:
+    def _fetch(self, orders: EdfQueue[Order | Warm | Over]) -> None:
+        while (order := orders.get()) is not None:
             if isinstance(order, Order):
                 self._guard(order, partial(self._fetch_one, order))
                 continue

@@ -16,11 +16,12 @@ from scene import posted, world
 from nodeagent.errors import Fatal, JobFault, QuorateError, Transient
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.types import ShardSpec, TaskResult, TensorSpec
-from nodeagent.worker.bench import Again, Bench, Done, EdfQueue, Outcome, Passed
+from nodeagent.worker.bench import FETCHERS, Again, Bench, Done, EdfQueue, Outcome, Passed
 from nodeagent.worker.compute import Order, Over, Prepared, Warm, results_path
 from nodeagent.worker.shelf import NoRoom
 
 JOB = world([posted(1, tasks=8, shard_size=2)]).jobs[JobId(1)]
+CASE = replace(JOB, id=JobId(9), about=(JOB, Shard(0)))
 
 
 def test_edf_queue__mixed_deadlines__earliest_first_then_first_come() -> None:
@@ -54,8 +55,13 @@ class Kitchen:
         self.warmed: list[Exception | None] = []  # what to raise for each model brought ahead
         self.asked = threading.Semaphore(0)
         self.over: list[Over] = []
+        self.stalling, self.stalled = threading.Event(), threading.Semaphore(0)
+        self.let_go = threading.Event()
 
     def prepare(self, order: Order, cancel: Any) -> Prepared:
+        if self.stalling.is_set() and order.job.about is None and not order.again:
+            self.stalled.release()
+            assert self.let_go.wait(30)
         if order.shard in self.faults:
             raise self.faults[order.shard]
         inputs = self.folder / f"{order.shard}.npz"
@@ -177,6 +183,24 @@ def test_bench__deadline_over_before_it_runs__a_pass(parts: Any) -> None:
     bench.offer(order(0, 100))
     (passed,) = collect(bench, wake, 1)
     assert isinstance(passed, Passed) and "time is over" in passed.reason and oven.firsts == []
+
+
+@pytest.mark.parametrize("judge", [replace(order(7, 500), job=CASE), replace(order(7, 500), again=True)])
+def test_bench__sources_stall_every_drawn_shard__a_judges_is_brought_all_the_same(
+    parts: Any, tmp_path: Path, judge: Order
+) -> None:
+    kitchen, oven, bench, wake = parts
+    oven.gate.set()
+    kitchen.stalling.set()
+    for shard in range(6):
+        bench.offer(order(shard, 200))
+    for _ in range(FETCHERS["drawn"]):
+        assert kitchen.stalled.acquire(timeout=30)
+    bench.offer(judge)
+    (outcome,) = collect(bench, wake, 1)
+    assert bench.open_work == 6 and (outcome.again if judge.again else outcome.result.shard == 7)
+    kitchen.let_go.set()
+    collect(bench, wake, 6)
 
 
 def test_bench__computed_or_not__its_payload_is_freed_before_the_outcome_is_told(parts: Any) -> None:
