@@ -95,8 +95,8 @@ def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:
     """Where a job's payload may be found: its requester, then the pool's seated nodes, then all the others.
 
     Nodes come in a circle that begins after this one, so that no address is the first for everybody, and who has no
-    stake here comes last. A case has the requester of the job that was appealed, after the nodes of the appealed
-    committee that opened an answer: the outvoted first, since they need its judges most.
+    stake here comes last. A case has the requester of the job that was appealed, after the accuser's nodes and those of
+    the appealed committee that opened an answer: the outvoted first, since they need its judges most.
     """
     nodes = [node for node in world.node_endpoints if node != world.node]
     nodes.sort(key=lambda node: (node < world.node, node))
@@ -110,11 +110,12 @@ def sources(world: World, job: Job, own_url: str) -> tuple[str, ...]:
 
 
 def _opened(world: World, case: Job) -> list[NodeId]:
-    """Who of an appealed committee opened an answer to the shard, the outvoted first; nobody where no case is."""
+    """The accuser's nodes and who of the appealed committee opened an answer to the shard, the outvoted first; nobody
+    where no case is."""
     if case.about is None or case.barred is None:
         return []
     job, shard = case.about
-    where = world.settled.get((job.id, shard))
+    where, appeal = world.settled.get((job.id, shard)), world.cases.get((job.id, shard))
     voted = {
         node: leaf.root
         for batches in world.opened.values()
@@ -122,7 +123,9 @@ def _opened(world: World, case: Job) -> list[NodeId]:
         for leaf in batches[node].leaves
         if (leaf.job, leaf.shard) == (job.id, shard)
     }
-    return sorted(voted, key=lambda node: (where is not None and voted[node] == where.leaf.root, node))
+    own = world.nodes_of(appeal.accuser) if appeal is not None else []
+    others = sorted(voted, key=lambda node: (where is not None and voted[node] == where.leaf.root, node))
+    return [*own, *others]
 
 
 def spent(world: World, dead: Iterable[JobId]) -> frozenset[bytes]:

@@ -96,13 +96,16 @@ def test_export__block_missing__leaves_what_was_there(store: LocalStore, tmp_pat
 # --- what is refused ---
 
 
-@pytest.mark.parametrize("cut", range(len(CAR)))
-def test_read__cut_anywhere__refused_unless_between_blocks(cut: int) -> None:
-    try:
-        _, blocks = read(CAR[:cut])
-    except MalformedCar:
-        return
-    assert blocks.items() < BLOCKS.items()
+def test_read__cut_anywhere__refused_unless_between_blocks() -> None:
+    whole = []
+    for cut in range(len(CAR)):
+        try:
+            _, blocks = read(CAR[:cut])
+        except MalformedCar:
+            continue
+        assert blocks.items() < BLOCKS.items()
+        whole.append(len(blocks))
+    assert whole == list(range(len(BLOCKS))), "after the header and after each block but the last"
 
 
 @given(st.integers(0, len(CAR) - 1), st.integers(1, 255))

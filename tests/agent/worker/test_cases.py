@@ -77,14 +77,14 @@ def test_sources__of_a_case__the_requester_of_the_appealed_job_first() -> None:
     assert sources(w, w.jobs[CASE], "http://own") == ("http://requester", "http://two")
 
 
-def test_sources__of_a_case__who_was_outvoted_first_then_who_outvoted_it() -> None:
+def test_sources__of_a_case__accuser_and_outvoted_first_then_who_outvoted_it() -> None:
     w = court()
     w.apply([ev.NodeAnnounced(at(91), NodeId(n), f"http://n{n}", bytes(32)) for n in range(1, 8)])
     w.apply([ev.EndpointAnnounced(at(91), "0x" + "aa" * 20, "http://requester")])
     w.apply([revealed(node, 110, {(1, 2): root}) for node, root in ((1, ROOT), (2, ROOT), (3, OTHER_ROOT))])
     w.apply([revealed(7, 110, {(1, 2): OTHER_ROOT})])
     w.node = NodeId(4)
-    order = ("n3", "n1", "n2", "requester", "n5", "n6", "n7")
+    order = ("n1", "n3", "n2", "requester", "n5", "n6", "n7")  # the accuser is node 1's operator
     assert sources(w, w.jobs[CASE], "http://n4") == tuple(f"http://{name}" for name in order)
     assert sources(w, w.jobs[JobId(1)], "http://n4")[0] == "http://requester", "other orders have no sides"
 

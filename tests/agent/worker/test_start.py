@@ -87,4 +87,4 @@ def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path) -> None:
 def test_out_of_reach__own_address_and_the_chains__only_a_loopback_one_for_a_chain_elsewhere(
     url: str, rpc: str, complains: bool
 ) -> None:
-    assert (out_of_reach(url, rpc) is not None) is complains
+    assert (start.out_of_reach(url, rpc) is not None) is complains
