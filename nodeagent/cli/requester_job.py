@@ -78,10 +78,10 @@ def _row(session: Session, posted: JobPosted) -> dict[str, Any]:
 @click.pass_obj
 def watch_job(session: Session, number: int, once: bool, as_json: bool) -> None:
     """Show a job's progress until it ended."""
-    from nodeagent.client.history import Follower, find_job
+    from nodeagent.client.history import Follower
     from nodeagent.client.progress import bar, progress_of
 
-    posted = find_job(session.rpc, session.deployment, number)
+    posted = _posted(session, number)
     if not (once or as_json):
         from nodeagent.cli.requester_wait import watch
 
@@ -121,6 +121,7 @@ def cancel(session: Session, number: int, yes: bool, as_json: bool) -> None:
     """End the shards that have not started, and collect their price."""
     from nodeagent.chain.events import JobCancelled
 
+    _posted(session, number)
     confirm_no(f"End the shards of job {number} that start later than the next epoch?", yes)
     sent = session.wallet.send(session.doors.market.call("cancel", number))
     refund = next(e.refund for e in _events(sent) if isinstance(e, JobCancelled))
@@ -137,7 +138,7 @@ def close(session: Session, number: int, yes: bool, as_json: bool) -> None:
     from nodeagent.chain.events import JobClosed
     from nodeagent.protocol.epochs import epoch_of
 
-    view = session.doors.market.job_view(_job_id(number))
+    view = session.doors.market.job_view(_posted(session, number).job)
     if view["held"] == 0:
         say(f"job {number} has spent or returned its whole escrow")
         _collect(session, number, 0, None, as_json)
@@ -171,7 +172,8 @@ def _events(sent: Sent) -> list[object]:
     return [decode_log(log) for log in sent.logs]
 
 
-def _job_id(number: int) -> Any:
-    from nodeagent.protocol.types import JobId
+def _posted(session: Session, number: int) -> JobPosted:
+    """Its posting. Raises NoSuchJob, IsACase."""
+    from nodeagent.client.history import find_job
 
-    return JobId(number)
+    return find_job(session.rpc, session.deployment, number)

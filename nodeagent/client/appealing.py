@@ -139,5 +139,6 @@ class Appellant:
         now = epoch_of(history.head.block, self._deployment.epoch_blocks)
         if case.status(now, self._deployment.settle_grace) is ShardStatus.APPEALED:
             raise NothingToResolve(
-                f"the judges of job {case.job} have not agreed yet", hint=f"quorate job watch {case.job}"
+                f"the judges of job {case.job} have not agreed yet",
+                hint=f"quorate job why {history.posted.job} {case.shard}",
             )

@@ -11,6 +11,7 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.errors import RpcError
 from nodeagent.chain.events import (
     AbsentReported,
+    CasePosted,
     Claimed,
     EndpointAnnounced,
     Event,
@@ -35,6 +36,10 @@ KEPT_MARKS = 64
 
 class NoSuchJob(JobFault):
     """The market never posted a job with this number."""
+
+
+class IsACase(JobFault):
+    """The number is a case's: its judges serve it as a job, but the market never sold it. Names what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +152,16 @@ def find_jobs(rpc: RpcLike, deployment: Deployment, requester: str) -> list[JobP
 
 
 def find_job(rpc: RpcLike, deployment: Deployment, job: int) -> JobPosted:
-    """The posting of one job. Raises NoSuchJob."""
-    found = _logs(rpc, deployment.market, deployment.start_block, ["JobPosted"], [f"0x{job:064x}"])
+    """The posting of one job. Raises NoSuchJob, IsACase."""
+    found = _logs(rpc, deployment.market, deployment.start_block, ["JobPosted", "CasePosted"], [f"0x{job:064x}"])
     for event in found:
         if isinstance(event, JobPosted):
             return event
+        if isinstance(event, CasePosted):
+            raise IsACase(
+                f"job {job} is the case about job {event.job}, shard {event.shard}",
+                hint=f"quorate job why {event.job} {event.shard}",
+            )
     raise NoSuchJob(f"there is no job {job} on chain {deployment.chain_id}", hint="quorate job list shows yours")
 
 

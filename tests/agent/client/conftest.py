@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId
 REQUESTER = "0x" + "ab" * 20
 MANIFEST = bytes(range(32))
 POSTED = keccak(b"JobPosted(uint64,address,bytes32,uint256,uint32,uint64)")
+CASE_POSTED = keccak(b"CasePosted(uint64,uint64,uint32,uint256)")
 
 TERMS = JobTerms(
     task_price=12,
@@ -96,6 +97,13 @@ def posted_log(
         "transactionHash": f"0x{job:064x}",
         "blockHash": "0x" + "11" * 32,
     }
+
+
+def case_log(case_job: int, job: int, shard: int, *, terms: JobTerms = TERMS) -> dict[str, Any]:
+    """A ``CasePosted`` log as an endpoint gives it."""
+    topics = [CASE_POSTED, *(v.to_bytes(32, "big") for v in (case_job, job, shard))]
+    packed = pack_job_word(replace(terms, tasks=terms.shard_size, pace=1, appeal_epochs=0, is_case=True))
+    return {**posted_log(case_job), "topics": ["0x" + t.hex() for t in topics], "data": f"0x{packed:064x}"}
 
 
 def results_of(shard: int) -> tuple[TaskResult, ...]:

@@ -23,7 +23,7 @@ from nodeagent.chain.events import (
 from nodeagent.client.appealing import Appellant, NotAppealable, NothingToResolve
 from nodeagent.client.cases import Settlement, fold_cases, standing
 from nodeagent.client.fetching import ShardResults, holders
-from nodeagent.client.history import History
+from nodeagent.client.history import History, IsACase, NoSuchJob, find_job
 from nodeagent.client.outputs import make_receipts
 from nodeagent.client.progress import progress_of
 from nodeagent.client.verifying import check_offline
@@ -34,7 +34,7 @@ from nodeagent.protocol.results import ResultTree, encode_results
 from nodeagent.protocol.settlement import SettledLeaf, settlement_tree
 from nodeagent.protocol.trees import root_from_proof
 from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus, Task
-from tests.agent.client.conftest import Chain, results_of
+from tests.agent.client.conftest import Chain, case_log, posted_log, results_of
 
 JOB, CASE, SHARD = JobId(7), JobId(12), Shard(1)
 ACCUSER = "0x" + "cc" * 20
@@ -205,14 +205,25 @@ def test_plan__shard_that_cannot_be_appealed__says_why(
         Appellant(Chain(), replace(deployment, court=court)).plan(history, 1)
 
 
+def test_find_job__number_of_a_case__names_the_shard_it_is_about(deployment: Deployment) -> None:
+    chain = Chain(logs=[posted_log(7), case_log(12, 7, 1)])
+    with pytest.raises(IsACase, match="job 12 is the case about job 7, shard 1") as refused:
+        find_job(chain, deployment, 12)
+    assert refused.value.hint == "quorate job why 7 1"
+    assert find_job(chain, deployment, 7).job == 7
+    with pytest.raises(NoSuchJob, match="there is no job 13"):
+        find_job(chain, deployment, 13)
+
+
 def test_resolve__case_still_open__is_refused_before_anything_is_sent(
     appealable: History, deployment: Deployment
 ) -> None:
     appellant = Appellant(Chain(), replace(deployment, court="0x" + "05" * 20))
     with pytest.raises(NothingToResolve, match="was not appealed"):
         appellant.resolve(appealable, 1, None)  # type: ignore[arg-type]
-    with pytest.raises(NothingToResolve, match="judges of job 12 have not agreed"):
+    with pytest.raises(NothingToResolve, match="judges of job 12 have not agreed") as open_case:
         appellant.resolve(with_cases(appealable, opening(appealable)), 1, None)  # type: ignore[arg-type]
+    assert open_case.value.hint == "quorate job why 7 1", "job 12 is nothing to watch"
 
 
 @pytest.mark.parametrize(
