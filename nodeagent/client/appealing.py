@@ -58,7 +58,8 @@ class Appellant:
         return self._doors.court
 
     def plan(self, history: History, shard: int) -> Appeal:
-        """What appealing a shard takes. Raises NotAppealable."""
+        """What appealing a shard takes. Raises NoSuchShard, NotAppealable."""
+        history.check_shard(shard)
         court, terms = self.court, history.posted.terms
         settlement, case = history.settled.get(shard), history.cases.get(shard)
         if settlement is None:
@@ -107,8 +108,9 @@ class Appellant:
     def resolve(self, history: History, shard: int, wallet: Wallet) -> Sent:
         """Ends a shard's case; once resolved, takes back what its judges did not earn.
 
-        Raises NothingToResolve, Reverted.
+        Raises NoSuchShard, NothingToResolve, Reverted.
         """
+        history.check_shard(shard)
         case = history.cases.get(shard)
         if case is None:
             raise NothingToResolve(f"shard {shard} of job {history.posted.job} was not appealed")

@@ -42,6 +42,10 @@ class IsACase(JobFault):
     """The number is a case's: its judges serve it as a job, but the market never sold it. Names what it is about."""
 
 
+class NoSuchShard(JobFault):
+    """The job has no shard with this number."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """Facts of one job up to a block.
@@ -70,6 +74,15 @@ class History:
     def done(self) -> bool:
         """Whether every shard that is left is settled."""
         return len(self.settled) >= self.terms.shards
+
+    def check_shard(self, shard: int) -> None:
+        """Raises NoSuchShard unless the job was posted with this shard."""
+        terms = self.posted.terms
+        if not 0 <= shard < terms.shards:
+            raise NoSuchShard(
+                f"job {self.posted.job} has shards 0 to {terms.shards - 1}, not {shard}",
+                hint=f"a task's shard is its index divided by {terms.shard_size}",
+            )
 
     def answer_root(self, shard: int) -> bytes:
         """The result root that stands for a settled shard: the verdict's if there is one."""

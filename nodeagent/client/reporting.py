@@ -54,7 +54,8 @@ class Report:
 
 
 def plan_report(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Report:
-    """Finds what to report. Raises NothingToReport."""
+    """Finds what to report. Raises NoSuchShard, NothingToReport."""
+    history.check_shard(shard)
     case, job = history.cases.get(shard), history.posted.job
     doors = Doors.of(rpc, deployment)
     if case is None or doors.court is None:

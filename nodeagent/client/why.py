@@ -13,16 +13,11 @@ from nodeagent.chain.headers import prev_randao
 from nodeagent.chain.rpc import Rpc
 from nodeagent.client.cases import ONLY, Answer, Case, Settlement, standing
 from nodeagent.client.history import History
-from nodeagent.errors import JobFault
 from nodeagent.protocol.constants import COUNTED_DELAY
 from nodeagent.protocol.epochs import attempt_start, commit_epoch, epoch_of, first_epoch, last_epoch, seed_block
 from nodeagent.protocol.lanes import UNREVEALED_PUNISHED, Lane, unpack_lane
 from nodeagent.protocol.sortition import draw_words, parse_slots, seed_from_randao
 from nodeagent.protocol.types import VOID, Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus
-
-
-class NoSuchShard(JobFault):
-    """The job has no shard with this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +67,7 @@ def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Fa
     :raises NoSuchShard: the job has fewer shards
     """
     terms = history.posted.terms
-    if shard >= terms.shards:
-        raise NoSuchShard(
-            f"job {history.posted.job} has shards 0 to {terms.shards - 1}, not {shard}",
-            hint=f"a task's shard is its index divided by {terms.shard_size}",
-        )
+    history.check_shard(shard)
     now = epoch_of(history.head.block, deployment.epoch_blocks)
     settled, case = history.settled.get(shard), history.cases.get(shard)
     reader = _Reader(rpc, Doors.of(rpc, deployment), deployment.epoch_blocks, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +24,12 @@ from nodeagent.chain.events import (
 from nodeagent.client.appealing import Appellant, NotAppealable, NothingToResolve
 from nodeagent.client.cases import Settlement, fold_cases, standing
 from nodeagent.client.fetching import ShardResults, holders
-from nodeagent.client.history import History, IsACase, NoSuchJob, find_job
+from nodeagent.client.history import History, IsACase, NoSuchJob, NoSuchShard, find_job
 from nodeagent.client.outputs import make_receipts
 from nodeagent.client.progress import progress_of
+from nodeagent.client.reporting import plan_report
 from nodeagent.client.verifying import check_offline
-from nodeagent.client.why import Attempt, Facts, Member, tell
+from nodeagent.client.why import Attempt, Facts, Member, gather, tell
 from nodeagent.protocol.lanes import Lane
 from nodeagent.protocol.leaves import Leaf, pack_leaves
 from nodeagent.protocol.results import ResultTree, encode_results
@@ -213,6 +215,23 @@ def test_find_job__number_of_a_case__names_the_shard_it_is_about(deployment: Dep
     assert find_job(chain, deployment, 7).job == 7
     with pytest.raises(NoSuchJob, match="there is no job 13"):
         find_job(chain, deployment, 13)
+
+
+@pytest.mark.parametrize("ask", ["appeal", "resolve", "report", "why"])
+def test_shard__out_of_range__every_command_says_which_there_are(
+    appealable: History, deployment: Deployment, ask: str
+) -> None:
+    appellant = Appellant(Chain(), replace(deployment, court="0x" + "05" * 20))
+    doors = Chain(), deployment, appealable
+    asks: dict[str, Callable[[int], object]] = {
+        "appeal": lambda shard: appellant.plan(appealable, shard),
+        "resolve": lambda shard: appellant.resolve(appealable, shard, None),  # type: ignore[arg-type]
+        "report": lambda shard: plan_report(*doors, shard),
+        "why": lambda shard: gather(*doors, shard),
+    }
+    with pytest.raises(NoSuchShard, match="job 7 has shards 0 to 2, not 3") as refused:
+        asks[ask](3)
+    assert refused.value.hint == "a task's shard is its index divided by 2"
 
 
 def test_resolve__case_still_open__is_refused_before_anything_is_sent(
