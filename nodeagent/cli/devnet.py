@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ def default_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("quorate", appauthor=False) / "devnet"
+
+
+def command_for(word: str, folder: Path | None) -> str:
+    """What to type for the devnet of ``folder``: ``--dir`` where it is not the default one."""
+    if folder is None or folder.resolve() == default_folder().resolve():
+        return f"quorate devnet {word}"
+    return f"quorate devnet {word} --dir {shlex.quote(str(folder.resolve()))}"
 
 
 @click.group()
@@ -56,7 +64,7 @@ def up(
         print_json(network.status())
         return
     say(f"use it: quorate --home {state.requester_home} job post …")
-    say("stop it: quorate devnet down")
+    say(f"stop it: {command_for('down', folder)}")
 
 
 @devnet.command("down")
@@ -68,7 +76,7 @@ def down(folder: Path | None, keep: bool) -> None:
 
     network = Devnet(folder or default_folder(), say)
     stopped = network.down(keep=keep)
-    say(f"stopped {stopped} processes" if stopped else "nothing was running")
+    say(f"stopped {stopped} processes" if stopped else f"nothing was running in {network.home}")
 
 
 @devnet.command("status")
@@ -82,14 +90,14 @@ def status(folder: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        _show(found, command_for("up", folder))
     if not found["up"]:
         raise click.exceptions.Exit(1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], start: str) -> None:
     if not found["agents"]:
-        click.echo(f"no devnet in {found['home']}: quorate devnet up")
+        click.echo(f"no devnet in {found['home']}: {start}")
         return
     click.echo(f"chain {found['chain_id']} at {found['rpc_url']}, block {found['block']}")
     click.echo(f"requester {found['requester']}: quorate --home {found['requester_home']}")

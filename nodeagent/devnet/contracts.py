@@ -108,7 +108,7 @@ def wait_for(rpc: Rpc, hashes: Sequence[str]) -> None:
         while (receipt := rpc.call("eth_getTransactionReceipt", [tx])) is None:
             time.sleep(POLL_S)
         if not int(receipt["status"], 16):
-            raise DevnetFault(f"transaction {tx} failed on the devnet", hint="quorate devnet down, then up again")
+            raise DevnetFault(f"transaction {tx} failed on the devnet", hint="take it down and up again")
 
 
 def seat_stake(rpc: Rpc, deployment: Deployment, pool: int) -> int:

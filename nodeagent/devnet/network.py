@@ -5,6 +5,7 @@ The chain lives in anvil's memory, so everything else of a devnet dies with it: 
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +68,7 @@ class Devnet:
             if state is not None and len(state.agents) not in (0, options.nodes):
                 raise DevnetFault(
                     f"this devnet has {len(state.agents)} agents: {options.nodes} were asked for",
-                    hint="quorate devnet down first",
+                    hint=f"first: quorate devnet down --dir {shlex.quote(str(self.home))}",
                 )
             try:
                 return self._raise_up(state or self._begin(options), options)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib import util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -200,6 +201,29 @@ def test_devnet_status__none__is_not_up(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["up"] is False
     assert quorate(tmp_path, "devnet", "down", "--dir", str(tmp_path / "net")) == 0
     assert "nothing was running" in capsys.readouterr().err
+
+
+def test_devnet_up__any_folder__names_the_command_that_stops_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nodeagent.cli import devnet
+    from nodeagent.devnet.network import Devnet
+
+    monkeypatch.setattr(devnet, "default_folder", lambda: tmp_path / "default")
+    monkeypatch.setattr(Devnet, "up", lambda self, _: SimpleNamespace(requester_home=self.home / "requester"))
+    for words, told in (
+        ([], "stop it: quorate devnet down\n"),
+        (["--dir", str(tmp_path / "default")], "stop it: quorate devnet down\n"),
+        (["--dir", str(tmp_path / "my net")], f"stop it: quorate devnet down --dir '{tmp_path}/my net'\n"),
+    ):
+        assert quorate(tmp_path, "devnet", "up", *words) == 0
+        assert capsys.readouterr().err.endswith(told)
+    monkeypatch.chdir(tmp_path)
+    assert quorate(tmp_path, "devnet", "status", "--dir", "net") == 1
+    net = tmp_path / "net"
+    assert f"no devnet in {net}: quorate devnet up --dir {net}\n" == capsys.readouterr().out
+    assert quorate(tmp_path, "devnet", "down", "--dir", "net") == 0
+    assert f"nothing was running in {net}\n" == capsys.readouterr().err
 
 
 def test_table__rows__align() -> None:
