@@ -73,6 +73,10 @@ class Deployment:
         return self.parameters["REPORT_EPOCHS"]
 
     @property
+    def settle_fee_bps(self) -> int:
+        return self.parameters["SETTLE_FEE_BPS"]
+
+    @property
     def addresses(self) -> list[str]:
         """Every contract whose events matter, for one ``eth_getLogs``."""
         return [self.registry, self.ledger, self.market, *([self.court] if self.court else [])]

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from nodeagent.amounts import whole as whole
 from nodeagent.errors import QuorateError, Transient
 
 TRY_LATER = 75  # EX_TEMPFAIL: the same command may succeed later
@@ -97,11 +98,3 @@ def start_logging(as_json: bool, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-
-
-def whole(amount: int, decimals: int) -> str:
-    """A token amount as a person reads it."""
-    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
-    units, rest = divmod(digits, 10**decimals)
-    fraction = f"{rest:0{decimals}d}".rstrip("0") if decimals else ""
-    return f"{sign}{units}.{fraction}" if fraction else f"{sign}{units}"

@@ -1,17 +1,11 @@
-"""``quorate job appeal``, ``resolve``, ``report``, ``why``: what happened to a shard; asking a bigger committee."""
+"""``quorate job appeal``, ``resolve``, ``report``: a bigger committee computes a shard again."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from nodeagent.cli.common import print_json, say
 from nodeagent.cli.requester_common import Session, confirm_no
-
-if TYPE_CHECKING:
-    from nodeagent.client.why import Attempt
 
 JOB = click.argument("number", type=click.IntRange(1), metavar="JOB")
 SHARD = click.argument("shard", type=click.IntRange(0), metavar="SHARD")
@@ -104,53 +98,3 @@ def report(session: Session, number: int, shard: int, yes: bool, as_json: bool) 
         return
     then = "quorate account collect" if earns else f"quorate job why {number} {shard}"
     say(f"{len(plan.wrong)} reported; then: {then}")
-
-
-@click.command("why")
-@JOB
-@SHARD
-@JSON
-@click.pass_obj
-def why(session: Session, number: int, shard: int, as_json: bool) -> None:
-    """Tell what happened to a SHARD of JOB, attempt by attempt: who was drawn, who answered what, who was paid."""
-    from nodeagent.client.why import gather, tell
-
-    facts = gather(session.rpc, session.deployment, session.history(number), shard)
-    if not as_json:
-        click.echo("\n".join(tell(facts)))
-        return
-    case = facts.history.cases.get(shard)
-    print_json(
-        {
-            "job": number,
-            "shard": shard,
-            "epoch": facts.now,
-            "status": facts.status.name,
-            "attempts": [_attempt(a) for a in facts.attempts],
-            "case": None
-            if case is None
-            else {
-                "job": int(case.job),
-                "accuser": case.accuser,
-                "bond": case.bond,
-                "verdict": None if case.verdict is None else "0x" + case.verdict.hex(),
-                "overturned": case.overturned,
-                "burned": case.burned,
-                "attempts": [_attempt(a) for a in facts.trials],
-                "wrong": [int(w.node) for w in case.wrong],
-            },
-            "story": tell(facts),
-        }
-    )
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    members = None if attempt.members is None else [int(m.node) for m in attempt.members]
-    answers = [{**asdict(a), "root": "0x" + a.root.hex(), "manifest": "0x" + a.manifest.hex()} for a in attempt.answers]
-    return {
-        "attempt": attempt.number,
-        "start": attempt.start,
-        "commit": attempt.commit,
-        "members": members,
-        "answers": answers,
-    }

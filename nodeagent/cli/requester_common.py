@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodeagent.cli.common import whole
+from nodeagent.amounts import priced
 from nodeagent.errors import Fatal
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ class Session:
 
     def money(self, amount: int) -> str:
         """Payment-token units as a person reads them."""
-        symbol, decimals = self.token
-        return f"{whole(amount, decimals)} {symbol}"
+        return priced(amount, self.token)
 
     def units_of(self, text: str, what: str) -> int:
         """Payment-token units of a decimal number. Raises click's usage error."""

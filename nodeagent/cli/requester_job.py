@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nodeagent.cli.common import print_json, say
-from nodeagent.cli.requester_appeal import appeal, report, resolve, why
+from nodeagent.cli.requester_appeal import appeal, report, resolve
 from nodeagent.cli.requester_common import Session, confirm_no, table
 from nodeagent.cli.requester_post import post
+from nodeagent.cli.requester_why import why
 from nodeagent.errors import Transient
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodeagent.amounts import priced
 from nodeagent.chain.decoding import decode_log
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.doors import Call, CourtDoor, Doors, Receipt
@@ -11,6 +12,7 @@ from nodeagent.chain.events import CasePosted
 from nodeagent.chain.rpc import Rpc
 from nodeagent.client.cases import Case
 from nodeagent.client.history import History
+from nodeagent.client.payments import judges_wages
 from nodeagent.client.wallet import Sent, Wallet
 from nodeagent.client.why import gather
 from nodeagent.errors import Fatal, JobFault
@@ -95,9 +97,10 @@ class Appellant:
         token, sent = self._doors.payment_token, []
         held = token.balance_of(wallet.address)
         if held < plan.bond:
+            has = token.describe()
             raise Fatal(
-                f"{wallet.address} holds {held} units of the payment token: the bond is {plan.bond}",
-                hint="send payment tokens to it",
+                f"{wallet.address} holds {priced(held, has)}: the bond is {priced(plan.bond, has)}",
+                hint=f"send {priced(plan.bond - held, has)} to it",
             )
         if token.allowance(wallet.address, self.court.address) < plan.bond:
             sent.append(wallet.send(token.call("approve", self.court.address, plan.bond)))
@@ -128,6 +131,9 @@ class Appellant:
         job, shard = history.posted.job, case.shard
         if case.refund is not None:
             raise NothingToResolve(f"the case about shard {shard} is resolved and closed already")
+        wages = judges_wages(case, (), self._deployment.settle_fee_bps)
+        if wages is not None and wages.total >= case.bond:
+            raise NothingToResolve(f"the case about shard {shard} is resolved; its judges earned the whole bond")
         now = epoch_of(history.head.block, self._deployment.epoch_blocks)
         since = closable_from(case.terms, self._deployment.settle_grace, self._deployment.report_epochs)
         if now < since:

@@ -11,6 +11,7 @@ from nodeagent.chain.events import (
     At,
     CaseClosed,
     CasePosted,
+    Claimed,
     EndedWithoutVerdict,
     Event,
     Resolved,
@@ -21,7 +22,7 @@ from nodeagent.chain.events import (
 from nodeagent.protocol.epochs import case_status, shard_status
 from nodeagent.protocol.leaves import parse_leaves
 from nodeagent.protocol.settlement import SettledLeaf, settlement_tree
-from nodeagent.protocol.types import Epoch, JobId, JobTerms, Malformed, NodeId, Shard, ShardStatus
+from nodeagent.protocol.types import VOID, Epoch, JobId, JobTerms, Malformed, NodeId, Shard, ShardStatus
 
 ONLY = Shard(0)  # a case is a job of one shard
 
@@ -39,13 +40,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A settled shard, with all the shards of its settle call (for its path) in their order."""
+    """A settled shard, with all the shards of its settle call (for its path) in their order.
+
+    :param settler: the node that earned the fee; VOID where it went to the account that sent the call
+    """
 
     entry: SettledLeaf
     root: bytes
     epoch: int
     peers: tuple[SettledLeaf, ...]
     at: At
+    settler: NodeId = VOID
 
     def receipt(self) -> Receipt:
         """The shard's path. Raises Malformed if the leaves do not have the root that the chain stored."""
@@ -66,6 +71,7 @@ class Case:
     :param verdict: the result root that stands since the case was resolved
     :param burned: what was burned because no verdict came
     :param refund: what the judges did not earn, once the case is closed
+    :param claims: judges that the settler left out and that asked for their pay
     """
 
     job: JobId
@@ -82,6 +88,7 @@ class Case:
     burned: int | None = None
     refund: int | None = None
     wrong: tuple[WrongReported, ...] = ()
+    claims: tuple[Claimed, ...] = ()
 
     @property
     def overturned(self) -> bool:
@@ -112,8 +119,11 @@ def fold_cases(job: JobId, events: Iterable[Event]) -> dict[int, Case]:
                 for entry in event.shards:
                     if entry.job in shard_of:
                         found = cases[shard_of[entry.job]]
-                        made = Settlement(entry, event.root, event.epoch, event.shards, event.at)
+                        made = Settlement(entry, event.root, event.epoch, event.shards, event.at, event.payee)
                         cases[found.shard] = replace(found, settlement=made)
+            case Claimed() if event.job in shard_of:
+                found = cases[shard_of[event.job]]
+                cases[found.shard] = replace(found, claims=(*found.claims, event))
             case _:
                 _of_the_court(job, cases, event)
     return cases

@@ -107,7 +107,8 @@ def fold(posted: JobPosted, events: Iterable[Event], head: Head) -> History:
             case Settled():
                 for entry in event.shards:
                     if entry.job == posted.job:
-                        settled[entry.shard] = Settlement(entry, event.root, event.epoch, event.shards, event.at)
+                        made = Settlement(entry, event.root, event.epoch, event.shards, event.at, event.payee)
+                        settled[entry.shard] = made
             case Claimed(job=job) if job == posted.job:
                 claims.append(event)
             case AbsentReported(job=job) if job == posted.job:

@@ -8,8 +8,9 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.doors import Call, Doors
 from nodeagent.chain.headers import header_rlp
 from nodeagent.chain.rpc import Rpc
+from nodeagent.client.attempts import Attempt, Member
 from nodeagent.client.history import History, opened_batch
-from nodeagent.client.why import Attempt, Member, gather
+from nodeagent.client.why import gather
 from nodeagent.errors import JobFault
 from nodeagent.protocol.epochs import accuser_until, epoch_of, seed_block
 from nodeagent.protocol.lanes import WRONG_PUNISHED

@@ -6,63 +6,87 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nodeagent.amounts import priced
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.doors import Doors
-from nodeagent.chain.errors import Reverted
-from nodeagent.chain.headers import prev_randao
+from nodeagent.chain.events import Claimed
 from nodeagent.chain.rpc import Rpc
-from nodeagent.client.cases import ONLY, Answer, Case, Settlement, standing
+from nodeagent.client.attempts import Attempt, Draws
+from nodeagent.client.cases import ONLY, Case, Settlement, standing
 from nodeagent.client.history import History
+from nodeagent.client.payments import Bond, Wages, bond, judges_wages, wages
 from nodeagent.protocol.constants import COUNTED_DELAY
-from nodeagent.protocol.epochs import attempt_start, commit_epoch, epoch_of, first_epoch, last_epoch, seed_block
-from nodeagent.protocol.lanes import UNREVEALED_PUNISHED, Lane, unpack_lane
-from nodeagent.protocol.sortition import draw_words, parse_slots, seed_from_randao
-from nodeagent.protocol.types import VOID, Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A slot of a committee, and what its lane says of the commit epoch; ``lane`` is None once it was reused."""
-
-    slot: int
-    node: NodeId
-    lane: Lane | None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One drawn attempt. ``members`` is None where the draw is no longer (or not yet) to be had."""
-
-    number: int
-    start: Epoch
-    commit: Epoch
-    members: tuple[Member, ...] | None
-    answers: tuple[Answer, ...]
-
-    @property
-    def by_members(self) -> tuple[Answer, ...]:
-        """Answers of those who were drawn (anybody may open a leaf for any shard); all where no draw is known."""
-        if self.members is None:
-            return self.answers
-        drawn = {member.node for member in self.members}
-        return tuple(answer for answer in self.answers if answer.node in drawn)
+from nodeagent.protocol.epochs import closable_from, epoch_of, first_epoch, last_epoch
+from nodeagent.protocol.lanes import UNREVEALED_PUNISHED, Lane
+from nodeagent.protocol.types import VOID, Epoch, NodeId, Shard, ShardStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All there is to tell of a shard."""
+    """All there is to tell of a shard.
+
+    :param trials: the case's attempts
+    :param token: (symbol, decimals) of the payment token
+    :param protocol_fee_bps: the job's, read where a verdict gives its requester something back
+    """
 
     history: History
     shard: int
     now: Epoch
     status: ShardStatus
     attempts: tuple[Attempt, ...]
-    trials: tuple[Attempt, ...]  # the case's attempts
-    settle_grace: int
+    trials: tuple[Attempt, ...]
+    deployment: Deployment
+    token: tuple[str, int]
+    protocol_fee_bps: int = 0
+
+    @property
+    def settlement(self) -> Settlement | None:
+        return self.history.settled.get(self.shard)
+
+    @property
+    def case(self) -> Case | None:
+        return self.history.cases.get(self.shard)
+
+    @property
+    def claims(self) -> tuple[Claimed, ...]:
+        return tuple(claim for claim in self.history.claims if claim.shard == self.shard)
+
+    @property
+    def wages(self) -> Wages | None:
+        """What the shard earned those who computed it; None while it is not settled."""
+        if self.settlement is None:
+            return None
+        terms, fee = self.history.posted.terms, self.deployment.settle_fee_bps
+        return wages(terms, Shard(self.shard), self.settlement, self.attempts, self.claims, fee)
+
+    @property
+    def judging(self) -> Wages | None:
+        """The same of its case."""
+        return None if self.case is None else judges_wages(self.case, self.trials, self.deployment.settle_fee_bps)
+
+    @property
+    def bond(self) -> Bond | None:
+        """None without a case."""
+        if self.case is None or self.wages is None:
+            return None
+        fees = self.deployment.settle_fee_bps, self.protocol_fee_bps
+        return bond(self.case, self.history.posted.terms, self.wages, self.judging, fees)
+
+    @property
+    def closable(self) -> Epoch | None:
+        """First epoch in which a resolved case can be closed."""
+        if self.case is None or self.case.verdict is None:
+            return None
+        return closable_from(self.case.terms, self.deployment.settle_grace, self.deployment.report_epochs)
+
+    def money(self, amount: int) -> str:
+        """A payment-token amount as a person reads it."""
+        return priced(amount, self.token)
 
 
 def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Facts:
-    """Reads committees and lanes of every attempt that has begun.
+    """Reads committees and lanes of every attempt that has begun, and what money is called.
 
     :raises NoSuchShard: the job has fewer shards
     """
@@ -70,59 +94,16 @@ def gather(rpc: Rpc, deployment: Deployment, history: History, shard: int) -> Fa
     history.check_shard(shard)
     now = epoch_of(history.head.block, deployment.epoch_blocks)
     settled, case = history.settled.get(shard), history.cases.get(shard)
-    reader = _Reader(rpc, Doors.of(rpc, deployment), deployment.epoch_blocks, now)
+    doors = Doors.of(rpc, deployment)
+    draws = Draws(rpc, doors, deployment.epoch_blocks, now)
     own = [a for a in history.answers if a.shard == shard]
-    attempts = reader.attempts(history.posted.job, terms, Shard(shard), own, settled)
+    attempts = draws.of(history.posted.job, terms, Shard(shard), own, settled)
     trials: tuple[Attempt, ...] = ()
     if case is not None:
-        trials = reader.attempts(case.job, case.terms, ONLY, case.answers, case.settlement)
+        trials = draws.of(case.job, case.terms, ONLY, case.answers, case.settlement)
     status = standing(history.terms, shard, now, deployment.settle_grace, settled, case)
-    return Facts(history, shard, now, status, attempts, trials, deployment.settle_grace)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads what was drawn, and what the lanes say of it, up to the epoch ``now``."""
-
-    rpc: Rpc
-    doors: Doors
-    epoch_blocks: int
-    now: Epoch
-
-    def attempts(
-        self, job: JobId, terms: JobTerms, shard: Shard, answers: Sequence[Answer], settled: Settlement | None
-    ) -> tuple[Attempt, ...]:
-        """Those of a shard that have begun, up to the one that settled; later ones where a member opened an answer all
-        the same, which a verdict may call wrong."""
-        found = []
-        for number in range(terms.max_attempts):
-            start, commit = attempt_start(terms, shard, number), commit_epoch(terms, shard, number)
-            if start > self.now:
-                break
-            mine = tuple(a for a in answers if a.epoch == commit)
-            late = settled is not None and number > settled.entry.attempt
-            if late and not mine:
-                continue
-            attempt = Attempt(number, start, commit, self._members(job, terms, shard, start, commit), mine)
-            if attempt.by_members or not late:
-                found.append(attempt)
-        return tuple(found)
-
-    def _members(
-        self, job: JobId, terms: JobTerms, shard: Shard, start: Epoch, commit: Epoch
-    ) -> tuple[Member, ...] | None:
-        block = self.rpc.call("eth_getBlockByNumber", [hex(seed_block(start, self.epoch_blocks)), False])
-        if block is None:
-            return None
-        seed = seed_from_randao(start, prev_randao(block))
-        words = draw_words(seed, job, shard, start, terms.pool, terms.committee, case=terms.is_case)
-        try:
-            slots = parse_slots(self.doors.registry.committees(words), terms.committee)
-        except Reverted:
-            return None  # older than the ring
-        lanes = map(unpack_lane, self.doors.ledger.lanes([(node, commit) for node in slots]))
-        drawn = enumerate(zip(slots, lanes, strict=True))
-        return tuple(Member(slot, node, None if lane.epoch > commit else lane) for slot, (node, lane) in drawn)
+    fee = doors.market.job_view(history.posted.job)["protocolFeeBps"] if case is not None and case.overturned else 0
+    return Facts(history, shard, now, status, attempts, trials, deployment, doors.payment_token.describe(), fee)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------
@@ -131,7 +112,7 @@ class _Reader:
 def tell(facts: Facts) -> list[str]:
     """The story of the shard, one sentence a line."""
     history, shard = facts.history, facts.shard
-    terms, settled, case = history.posted.terms, history.settled.get(shard), history.cases.get(shard)
+    terms, case = history.posted.terms, facts.case
     first = shard * terms.shard_size
     lines = [
         f"Job {history.posted.job}, shard {shard}: tasks {first} to {first + terms.tasks_in(Shard(shard)) - 1}, "
@@ -142,11 +123,13 @@ def tell(facts: Facts) -> list[str]:
         return [*lines, "The requester cancelled it before it started; its price went back."]
     for attempt in facts.attempts:
         lines += _tell_attempt(attempt, terms.quorum, facts.now, "Attempt")
-    lines += _tell_end(facts, settled)
-    if case is not None and settled is not None:
+    lines += _tell_end(facts)
+    if case is not None and facts.wages is not None:
         lines += _tell_case(facts, case)
-    for claim in (c for c in history.claims if c.shard == shard):
-        lines.append(f"Node {claim.node} claimed slot {claim.slot}, which had not been shown: {claim.amount} units.")
+    overturned = case is not None and case.overturned
+    for claim in facts.claims:
+        why = "had given the verdict's answer" if overturned else "had given that answer too and was left out"
+        lines.append(f"Node {claim.node} {why}: it claimed its pay for slot {claim.slot}, {facts.money(claim.amount)}.")
     for absence in (a for a in history.absences if a.shard == shard):
         lines.append(f"Node {absence.node} was reported absent by {absence.reporter}.")
     return lines
@@ -168,7 +151,7 @@ def _tell_attempt(attempt: Attempt, quorum: int, now: Epoch, what: str) -> list[
         if drawn is None:
             lines.append(f"  {short} was opened by {who}; whether they were drawn can no longer be verified.")
         else:
-            lines.append(f"  {len(nodes)} of {quorum} needed opened {short}: {who}.")
+            lines.append(f"  {len(nodes)} opened {short}, {quorum} {'was' if quorum == 1 else 'were'} needed: {who}.")
     answered = {a.node for a in attempt.answers}
     for member in drawn or ():
         if member.node != VOID and member.node not in answered:
@@ -198,50 +181,83 @@ def _silence(lane: Lane | None, commit: Epoch, now: Epoch) -> str:
     return "opened a batch without an answer to this shard: a pass"
 
 
-def _tell_end(facts: Facts, settled: Settlement | None) -> list[str]:
-    terms, shard = facts.history.posted.terms, Shard(facts.shard)
-    if settled is None:
-        last = last_epoch(terms, shard, facts.settle_grace)
+def _tell_end(facts: Facts) -> list[str]:
+    terms, settled, wages = facts.history.posted.terms, facts.settlement, facts.wages
+    if settled is None or wages is None:
+        last = last_epoch(terms, Shard(facts.shard), facts.deployment.settle_grace)
         if facts.now > last:
             return [f"No attempt found {terms.quorum} equal answers by epoch {last}: it expired, its price comes back."]
         return [f"It is not settled yet; an attempt with a quorum may be settled until epoch {last}."]
     entry = settled.entry
-    paid = ", ".join(str(slot) for slot in range(terms.committee) if entry.paid_slots >> slot & 1)
     lines = [
         f"Attempt {entry.attempt} was settled in epoch {settled.epoch} (transaction {settled.at.tx}) with root "
-        f"0x{entry.root.hex()[:16]}…; slots {paid} were paid."
+        f"0x{entry.root.hex()[:16]}….",
+        _tell_wages(facts, wages),
     ]
     if terms.appeal_epochs == 0:
         lines.append("The job has no appeals: that was final at once.")
-    elif facts.shard not in facts.history.cases:
+    elif facts.case is None:
         until = settled.epoch + terms.appeal_epochs
         word = "can be appealed until" if facts.now <= until else "was not appealed by"
         lines.append(f"It {word} epoch {until}.")
     return lines
 
 
+def _tell_wages(facts: Facts, wages: Wages) -> str:
+    known = [f"{p.node} (slot {p.slot})" for p in wages.paid if p.node is not None]
+    lost = [str(p.slot) for p in wages.paid if p.node is None]
+    who = f"{'node' if len(known) == 1 else 'nodes'} {', '.join(known)}" if known else ""
+    if lost:
+        who = f"slots {', '.join(lost)}, whose nodes can no longer be drawn"
+    each = f"{facts.money(wages.paid[0].amount)}{' each' if len(wages.paid) > 1 else ''}" if wages.paid else ""
+    settler = "the account that sent it" if wages.settler == VOID else f"node {wages.settler}"
+    return f"  Paid: {who}: {each}; {facts.money(wages.fee)} to {settler} for settling it."
+
+
 def _tell_case(facts: Facts, case: Case) -> list[str]:
     lines = [
-        f"{case.accuser} appealed it for a bond of {case.bond} units (transaction {case.at.tx}): "
+        f"{case.accuser} appealed it for a bond of {facts.money(case.bond)} (transaction {case.at.tx}): "
         f"{case.terms.committee} judges compute it again as job {case.job}, {case.terms.quorum} must agree."
     ]
     for trial in facts.trials:
         lines += _tell_attempt(trial, case.terms.quorum, facts.now, "Court, attempt")
+    if case.settlement is not None and facts.judging is not None:
+        agreed = case.settlement
+        lines.append(f"The judges' answer was settled in epoch {agreed.epoch} (transaction {agreed.at.tx}).")
+        lines.append(_tell_wages(facts, facts.judging))
+        for claim in case.claims:
+            lines.append(f"  Judge {claim.node} was left out and claimed its pay, {facts.money(claim.amount)}.")
     if case.verdict is not None:
         how = "OVERTURNED" if case.overturned else "UPHELD"
         lines.append(f"Verdict: the settled root is {how}; 0x{case.verdict.hex()[:16]}… stands.")
         if case.overturned:
-            lines.append(f"Members that were paid for the other root forfeited {case.forfeited} units of immature pay.")
+            taken = facts.money(case.forfeited)
+            lines.append(f"Members that were paid for the other root forfeited {taken} of immature pay.")
     elif case.settlement is not None:
-        lines.append("The judges agreed; the verdict stands once somebody resolves it: quorate job resolve.")
-    elif case.status(facts.now, facts.settle_grace) is ShardStatus.CONTESTED:
-        burned = f", and the bond of {case.burned} units was burned" if case.burned else ""
+        resolve = f"quorate job resolve {facts.history.posted.job} {case.shard}"
+        lines.append(f"The judges agreed; the verdict stands once somebody resolves it: {resolve}.")
+    elif case.status(facts.now, facts.deployment.settle_grace) is ShardStatus.CONTESTED:
+        burned = f", and the bond of {facts.money(case.burned)} was burned" if case.burned else ""
         lines.append(f"No verdict came{burned}: the result is contested and never final.")
     else:
-        last = last_epoch(case.terms, ONLY, facts.settle_grace)
+        last = last_epoch(case.terms, ONLY, facts.deployment.settle_grace)
         lines.append(f"The case is open until epoch {last} at the latest.")
     for wrong in case.wrong:
-        lines.append(f"Node {wrong.node} was reported for its wrong answer in attempt {wrong.attempt} and slashed.")
-    if case.refund is not None:
-        lines.append(f"The case is closed; {case.refund} units that no judge earned went back.")
-    return lines
+        more = f"; it forfeited {facts.money(wrong.forfeited)} of immature pay" if wrong.forfeited else ""
+        answer = f"its wrong answer in attempt {wrong.attempt}"
+        lines.append(f"Node {wrong.node} was reported for {answer} and slashed{more}.")
+    return lines if case.verdict is None or facts.bond is None else [*lines, *_tell_bond(facts, case, facts.bond)]
+
+
+def _tell_bond(facts: Facts, case: Case, bond: Bond) -> list[str]:
+    """What a resolved case's money came to."""
+    money, job = facts.money, facts.history.posted.job
+    lines = [f"Of the bond of {money(case.bond)}, judges and settler earned {money(bond.earned)}."]
+    back = [("accuser", bond.returned.accuser, bond.to_come.accuser)]
+    if case.overturned:
+        back.append((f"requester, who paid {money(bond.price)},", bond.returned.requester, bond.to_come.requester))
+    for who, had, coming in back:
+        since = f"from epoch {facts.closable} on: quorate job resolve {job} {case.shard}"
+        more = f" so far; {money(coming)} can come back {since}" if coming else ""
+        lines.append(f"The {who} got back {money(had) if had else 'nothing'}{more}.")
+    return lines if case.refund is None else [*lines, "The case is closed."]

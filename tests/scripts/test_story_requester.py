@@ -167,6 +167,8 @@ def test_job_appeal__confirmed__pays_the_bond_from_the_account(
     assert (appeal.accuser.lower(), appeal.bond) == (requester.address.lower(), BOND)
     assert bench.doors.payment_token.balance_of(requester.address) == 0
     assert "was appealed already" in requester.refused("job", "appeal", str(posted.job), "0", "--yes")
+    about = f"is the case about job {posted.job}, shard 0\n  next: quorate job why {posted.job} 0"
+    assert about in requester.refused("job", "watch", str(appealed.told["case"]))
 
 
 def test_job_resolve__judges_agreed__overturns_and_says_so(
@@ -179,6 +181,13 @@ def test_job_resolve__judges_agreed__overturns_and_says_so(
     assert told["status"] == "FINAL" and told["case"]["overturned"] is True
     assert told["case"]["verdict"] == "0x" + RIGHT.hex()
     assert [len(a["answers"]) for a in told["attempts"]] == [3]
+    assert [paid["amount"] for paid in told["settled"]["paid"]] == [PAY, PAY]
+    assert [paid["node"] for paid in told["settled"]["paid"]] == told["attempts"][0]["members"][:2]
+    assert bench.doors.court is not None
+    view, held = bench.doors.court.case_of(posted.job, ONLY), bench.doors.market.job_view(told["case"]["job"])["held"]
+    assert view is not None and told["case"]["returned"]["accuser"] == BOND - view.accuser_due == 2 * PAY
+    assert told["case"]["earned"] == BOND - held == 4 * PAY + 4 * PAY // 100
+    assert sum(told["case"]["to_come"].values()) == held
     assert any(line.startswith("Verdict: the settled root is OVERTURNED") for line in told["story"]), told["story"]
 
 

@@ -22,6 +22,7 @@ from nodeagent.protocol.types import AnswerClass, Epoch, JobId, JobTerms, NodeId
 
 REQUESTER = "0x" + "ab" * 20
 MANIFEST = bytes(range(32))
+LIE = b"\x66" * 32
 POSTED = keccak(b"JobPosted(uint64,address,bytes32,uint256,uint32,uint64)")
 CASE_POSTED = keccak(b"CasePosted(uint64,uint64,uint32,uint256)")
 
@@ -43,7 +44,14 @@ TERMS = JobTerms(
 
 @pytest.fixture
 def deployment() -> Deployment:
-    parameters = {"EPOCH_BLOCKS": 10, "RING": 128, "LEAD": 4, "SETTLE_GRACE": 8, "REPORT_EPOCHS": 4}
+    parameters = {
+        "EPOCH_BLOCKS": 10,
+        "RING": 128,
+        "LEAD": 4,
+        "SETTLE_GRACE": 8,
+        "REPORT_EPOCHS": 4,
+        "SETTLE_FEE_BPS": 100,
+    }
     addresses = [f"0x{n:040x}" for n in range(1, 6)]
     return Deployment(31337, "local", 1, *addresses, parameters=parameters)
 
@@ -129,3 +137,16 @@ def history() -> History:
     at = At(1_031, 1, "0x" + "33" * 32)
     settled = {int(leaf.shard): Settlement(leaf, root, 103, tuple(leaves), at) for leaf in leaves[1:]}
     return History(posted, 5, settled, tuple(answers), (), None, Head(1_035, "0x" + "44" * 32, 0, 0))
+
+
+@pytest.fixture
+def appealable(history: History) -> History:
+    """Job 7 with a window of seven epochs, whose shard 1 settled with a lie by nodes 2 and 3; node 1 was right."""
+    posted = replace(history.posted, terms=replace(history.posted.terms, appeal_epochs=7))
+    leaf = history.settled[1].entry._replace(root=LIE)
+    lie = Settlement(leaf, settlement_tree([leaf]).root, 103, (leaf,), history.settled[1].at)
+    answers = tuple(
+        replace(a, root=history.settled[1].entry.root if a.node == 1 else LIE) if a.shard == 1 else a
+        for a in history.answers
+    )
+    return replace(history, posted=posted, settled={**history.settled, 1: lie}, answers=answers)

@@ -11,93 +11,41 @@ import pytest
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.events import (
     Appealed,
-    At,
     CaseClosed,
     CasePosted,
     EndedWithoutVerdict,
     Event,
-    Resolved,
     Revealed,
-    Settled,
     WrongReported,
 )
 from nodeagent.client.appealing import Appellant, NotAppealable, NothingToResolve
-from nodeagent.client.cases import Settlement, fold_cases, standing
+from nodeagent.client.cases import fold_cases, standing
 from nodeagent.client.fetching import ShardResults, holders
 from nodeagent.client.history import History, IsACase, NoSuchJob, NoSuchShard, find_job
 from nodeagent.client.outputs import make_receipts
 from nodeagent.client.progress import progress_of
 from nodeagent.client.reporting import plan_report
 from nodeagent.client.verifying import check_offline
-from nodeagent.client.why import Attempt, Facts, Member, gather, tell
-from nodeagent.protocol.lanes import Lane
+from nodeagent.client.why import Facts, gather, tell
 from nodeagent.protocol.leaves import Leaf, pack_leaves
 from nodeagent.protocol.results import ResultTree, encode_results
-from nodeagent.protocol.settlement import SettledLeaf, settlement_tree
 from nodeagent.protocol.trees import root_from_proof
-from nodeagent.protocol.types import Epoch, JobId, JobTerms, NodeId, Shard, ShardStatus, Task
-from tests.agent.client.conftest import Chain, case_log, posted_log, results_of
-
-JOB, CASE, SHARD = JobId(7), JobId(12), Shard(1)
-ACCUSER = "0x" + "cc" * 20
-LIE = b"\x66" * 32
-GRACE = 8
-
-
-@pytest.fixture
-def appealable(history: History) -> History:
-    """Job 7 with a window of seven epochs, whose shard 1 settled with a lie by nodes 2 and 3; node 1 was right."""
-    posted = replace(history.posted, terms=replace(history.posted.terms, appeal_epochs=7))
-    leaf = history.settled[1].entry._replace(root=LIE)
-    lie = Settlement(leaf, settlement_tree([leaf]).root, 103, (leaf,), history.settled[1].at)
-    answers = tuple(
-        replace(a, root=history.settled[1].entry.root if a.node == 1 else LIE) if a.shard == 1 else a
-        for a in history.answers
-    )
-    return replace(history, posted=posted, settled={**history.settled, 1: lie}, answers=answers)
-
-
-def right() -> bytes:
-    return ResultTree(Task(2), results_of(1)).root
-
-
-def case_terms(history: History) -> JobTerms:
-    return replace(
-        history.posted.terms,
-        tasks=2, shard_size=2, post_epoch=Epoch(104), pace=1, committee=5, quorum=4, appeal_epochs=0, is_case=True,
-    )  # fmt: skip
-
-
-def at(block: int) -> At:
-    return At(block, 0, f"0x{block:064x}")
-
-
-def opening(history: History, settled_root: bytes = LIE) -> list[Event]:
-    """The appeal: posted as job 12 by the accuser, about shard 1."""
-    return [
-        CasePosted(at(1_045), CASE, JOB, SHARD, case_terms(history)),
-        Appealed(
-            at(1_045), JOB, SHARD, CASE, ACCUSER, 121, settled_root, (NodeId(1), NodeId(2), NodeId(3)), Epoch(101)
-        ),
-    ]
-
-
-def judged(root: bytes) -> list[Event]:
-    """Four judges open a root and it settles."""
-    leaf = SettledLeaf(CASE, Shard(0), 0, 0b1111, root)
-    opened: list[Event] = [
-        Revealed(at(1_062), NodeId(n), Epoch(105), pack_leaves([Leaf(CASE, Shard(0), root)]), bytes([n]) * 32)
-        for n in (4, 5, 6, 8)
-    ]
-    return [*opened, Settled(at(1_063), settlement_tree([leaf]).root, Epoch(106), NodeId(4), 1, (leaf,))]
-
-
-def resolved(root: bytes, overturned: bool) -> Resolved:
-    return Resolved(at(1_064), JOB, SHARD, CASE, root, overturned, 48)
-
-
-def with_cases(history: History, events: list[Event]) -> History:
-    return replace(history, cases=fold_cases(JOB, events))
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard, ShardStatus, Task
+from tests.agent.client.conftest import LIE, Chain, case_log, posted_log, results_of
+from tests.agent.client.courtscene import (
+    ACCUSER,
+    CASE,
+    GRACE,
+    JOB,
+    SHARD,
+    at,
+    committee,
+    judged,
+    opening,
+    resolved,
+    right,
+    with_cases,
+)
 
 
 def test_fold_cases__the_whole_story__is_one_case(appealable: History) -> None:
@@ -276,18 +224,16 @@ def test_resolve__resolved_and_its_deadlines_over__takes_the_rest_back(
     assert appellant.resolve(history, 1, Sends()) == "closeCase"  # type: ignore[arg-type]
 
 
-def story(history: History, now: int = 107) -> str:
-    lanes = {1: Lane(Epoch(101), 1, bytes(27)), 2: Lane(Epoch(101), 1, bytes(27)), 3: Lane(Epoch(101), 0, b"\1" * 27)}
-    members = tuple(Member(n - 1, NodeId(n), lanes[n]) for n in (1, 2, 3))
+def story(history: History, deployment: Deployment, now: int = 107) -> str:
     answers = tuple(a for a in history.answers if a.shard == 1 and a.node != 3)
-    attempt = Attempt(0, Epoch(101), Epoch(101), members, answers)
+    attempt = replace(committee(), answers=answers)
     settled = history.settled.get(1)
     status = standing(history.terms, 1, Epoch(now), GRACE, settled, history.cases.get(1))
-    return "\n".join(tell(Facts(history, 1, Epoch(now), status, (attempt,), (), GRACE)))
+    return "\n".join(tell(Facts(history, 1, Epoch(now), status, (attempt,), (), deployment, ("TUSD", 6))))
 
 
-def test_tell__attempt__names_who_answered_what_and_who_did_not(appealable: History) -> None:
-    told = story(appealable)
+def test_tell__attempt__names_who_answered_what_and_who_did_not(appealable: History, deployment: Deployment) -> None:
+    told = story(appealable, deployment)
     assert "tasks 2 to 3" in told
     assert "Drawn: 1, 2, 3." in told
     assert "node 2" in told and LIE.hex()[:16] in told
@@ -299,20 +245,22 @@ def test_tell__attempt__names_who_answered_what_and_who_did_not(appealable: Hist
     ("tail", "words"),
     [
         ([], "The case is open until epoch 121"),
-        (judged(LIE), "the verdict stands once somebody resolves it"),
+        (judged(LIE), "the verdict stands once somebody resolves it: quorate job resolve 7 1."),
         ([*judged(LIE), resolved(LIE, False)], "the settled root is UPHELD"),
         ([*judged(b"\x07" * 32), resolved(b"\x07" * 32, True)], "OVERTURNED"),
-        ([EndedWithoutVerdict(at(1_230), JOB, SHARD, CASE, 121)], "the bond of 121 units was burned"),
+        ([EndedWithoutVerdict(at(1_230), JOB, SHARD, CASE, 121)], "the bond of 0.000121 TUSD was burned"),
     ],
 )
-def test_tell__case__says_how_it_ended(appealable: History, tail: list[Event], words: str) -> None:
+def test_tell__case__says_how_it_ended(
+    appealable: History, deployment: Deployment, tail: list[Event], words: str
+) -> None:
     history = with_cases(appealable, [*opening(appealable), *tail])
     now = 130 if any(isinstance(e, EndedWithoutVerdict) for e in tail) else 107
-    told = story(history, now)
-    assert f"{ACCUSER} appealed it for a bond of 121 units" in told
+    told = story(history, deployment, now)
+    assert f"{ACCUSER} appealed it for a bond of 0.000121 TUSD" in told
     assert words in told
 
 
-def test_tell__unsettled_and_late__says_that_the_price_comes_back(history: History) -> None:
-    told = story(replace(history, settled={}), 130)
+def test_tell__unsettled_and_late__says_that_the_price_comes_back(history: History, deployment: Deployment) -> None:
+    told = story(replace(history, settled={}), deployment, 130)
     assert "it expired, its price comes back" in told

@@ -59,6 +59,11 @@ class Lanes:
         raise AssertionError(f"every seed is known, and {len(header)} bytes of a header were sent")
 
 
+class Currency:
+    def describe(self) -> tuple[str, int]:
+        return "TUSD", 6
+
+
 class Headers(Chain):
     def _answer(self, method: str, params: list[Any]) -> Any:
         if method == "eth_getBlockByNumber":
@@ -68,7 +73,7 @@ class Headers(Chain):
 
 @pytest.fixture
 def doors(monkeypatch: pytest.MonkeyPatch) -> Doors:
-    made = Doors(Registry(), Lanes(), None, None, None, CourtDoor(Chain(), "0x" + "05" * 20))  # type: ignore[arg-type]
+    made = Doors(Registry(), Lanes(), None, None, Currency(), CourtDoor(Chain(), "0x" + "05" * 20))  # type: ignore[arg-type]
     monkeypatch.setattr(Doors, "of", lambda *_: made)
     return made
 
@@ -125,7 +130,7 @@ def test_tell__settled_late__tells_of_later_attempts_that_a_member_answered(
     assert [attempt.number for attempt in facts.attempts] == [0, 1], "node 2 did not sit in attempt 2"
     told = "\n".join(tell(facts))
     assert "Attempt 1 began in epoch 104" in told
-    assert f"1 of 2 needed opened 0x{LIE.hex()[:16]}…: node 5." in told
+    assert f"1 opened 0x{LIE.hex()[:16]}…, 2 were needed: node 5." in told
     assert "Attempt 2 began" not in told
 
 
@@ -138,7 +143,7 @@ def test_tell__draw_is_out_of_the_ring__counts_nobody_as_a_member(
     doors.registry.oldest = 200  # type: ignore[attr-defined]
     strangers = tuple((node, 101, LIE) for node in (11, 12, 13))
     told = "\n".join(tell(gather(Headers(), deployment, late(history, *strangers), SHARD)))
-    assert "of 2 needed" not in told
+    assert "needed" not in told
     assert f"0x{LIE.hex()[:16]}… was opened by nodes 11, 12, 13" in told
     assert f"0x{RIGHT.hex()[:16]}… was opened by nodes 1, 2" in told
     assert "whether they were drawn can no longer be verified" in told
@@ -147,5 +152,5 @@ def test_tell__draw_is_out_of_the_ring__counts_nobody_as_a_member(
 @pytest.mark.usefixtures("doors")
 def test_tell__draw_is_known__counts_members_alone(history: History, deployment: Deployment) -> None:
     told = "\n".join(tell(gather(Headers(), deployment, late(history, (11, 101, LIE)), SHARD)))
-    assert f"2 of 2 needed opened 0x{RIGHT.hex()[:16]}…: nodes 1, 2." in told
+    assert f"2 opened 0x{RIGHT.hex()[:16]}…, 2 were needed: nodes 1, 2." in told
     assert "11" not in told.split("Attempt 0 was settled")[0].split("Drawn:")[1]
