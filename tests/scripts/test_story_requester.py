@@ -174,7 +174,7 @@ def test_job_appeal__confirmed__pays_the_bond_from_the_account(
 def test_job_resolve__judges_agreed__overturns_and_says_so(
     bench: Bench, requester: Requester, posted: ev.JobPosted, resolved: dict[str, Any]
 ) -> None:
-    assert resolved["case"] == "resolved"
+    assert (resolved["case"], resolved["forfeited"]) == ("resolved", 2 * PAY)
     (verdict,) = (e for e in bench.scan() if isinstance(e, ev.Resolved) and e.job == posted.job)
     assert verdict.overturned and verdict.forfeited == 2 * PAY
     told = why(requester, posted.job)
