@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ from nodeagent.cli.requester_common import Session, seconds_text
 if TYPE_CHECKING:
     from nodeagent.client.inputs import TaskInputs
     from nodeagent.client.plan import JobPlan
-    from nodeagent.client.quote import Quote
+    from nodeagent.client.quote import JobTerms, MarketFacts, Quote
     from nodeagent.runtimes.types import ModelFacts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,13 +85,13 @@ def read_job(session: Session, model: Path, inputs: Path) -> tuple[ModelFacts, T
 def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -> Quote:
     """The quote for these terms. Raises BadTerms, also when it is over ``--max-price``."""
     from nodeagent.client.facts import read_facts
-    from nodeagent.client.quote import BadTerms, JobTerms, quote
+    from nodeagent.client.quote import BadTerms, JobTerms
 
     pool = session.deployment.pool_id(options.pool)
     facts = read_facts(session.rpc, session.deployment, pool)
     floor = max(1, facts.floor)  # a market does not take jobs for nothing
     price = floor if options.unit_price is None else session.units_of(options.unit_price, "--unit-price")
-    made = quote(
+    made = quoted(
         JobTerms(
             pool=pool,
             tasks=tasks,
@@ -113,6 +113,27 @@ def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -
             hint="use a smaller --committee or --unit-price, or raise --max-price",
         )
     return made
+
+
+def quoted(terms: JobTerms, facts: MarketFacts) -> Quote:
+    """The quote. Raises BadTerms; where only the asked window for appeals is too long, it names the longest one."""
+    from nodeagent.client.quote import BadTerms, check_terms, quote
+
+    def allowed(window: int) -> bool:
+        try:
+            check_terms(replace(terms, appeal_epochs=window), facts)
+        except BadTerms:
+            return False
+        return True
+
+    try:
+        return quote(terms, facts)
+    except BadTerms as fault:
+        most = next(filter(allowed, range((terms.appeal_epochs or 0) - 1, 0, -1)), None)
+        if most is None:
+            raise
+        hint = f"use at most --appeal-epochs {most}, or fewer --attempts or --work epochs"
+        raise BadTerms(fault.message, hint=hint) from None
 
 
 def _whole(text: str) -> int:
