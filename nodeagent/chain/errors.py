@@ -11,6 +11,7 @@
     └── Reverted          the contract refused the call; carries the error's name and fields
     Fatal
     ├── WrongChain        the endpoint serves another chain than the deployment record names
+    ├── BadEndpoint       what was given as its address is no URL of one
     └── BadDeployment     the record is unreadable or its code is not at its addresses
 """
 
@@ -57,6 +58,10 @@ class Reverted(JobFault):
 
 class WrongChain(Fatal):
     """The endpoint serves another chain than expected."""
+
+
+class BadEndpoint(Fatal):
+    """What was given as the endpoint's address is not an http or https URL."""
 
 
 class BadDeployment(Fatal):

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 import urllib3
 
-from nodeagent.chain.errors import RpcBehind, RpcError, RpcUnreachable
+from nodeagent.chain.errors import BadEndpoint, RpcBehind, RpcError, RpcUnreachable
 
 Json = dict[str, Any]
 BlockId = int | str  # a number, or "latest", "pending", "finalized"
@@ -45,6 +45,8 @@ class Rpc:
 
     ``timeout`` is per attempt in seconds; ``retries`` counts further attempts after a transient fault, with
     exponential back-off and jitter from ``backoff`` seconds. Batches are cut into ``batch_size`` calls.
+
+    :raises BadEndpoint: ``url`` is none
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Rpc:
         batch_size: int = 200,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = url
+        self.url = _checked(url)
         self._retries, self._backoff, self._batch_size, self._sleep = retries, backoff, batch_size, sleep
         self._ids = itertools.count(1)
         self._pool = urllib3.PoolManager(
@@ -138,6 +140,20 @@ class Rpc:
 
     def nonce(self, address: str, block: BlockId = "latest") -> int:
         return int(self.call("eth_getTransactionCount", [address, hex_block(block)]), 16)
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urllib3.util.parse_url(url)
+        good = parts.scheme in ("http", "https") and bool(parts.host)
+    except urllib3.exceptions.LocationParseError:
+        good = False
+    if not good:
+        raise BadEndpoint(
+            f"{url!r} is not the URL of a JSON-RPC endpoint: expected http://… or https://…",
+            hint="set --rpc-url or rpc_url to one such as http://127.0.0.1:8545",
+        )
+    return url
 
 
 def _match(calls: Sequence[tuple[str, Sequence[Any]]], bodies: list[Json], raw: bytes) -> list[Any | RpcError] | None:

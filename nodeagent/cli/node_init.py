@@ -97,11 +97,11 @@ def _config(node: Node, options: dict[str, Any]) -> Any:
 def _shipped_record(rpc_url: str) -> str | None:
     """The record of the endpoint's chain in this folder's ``deployments``, if the chain answers."""
     from nodeagent.chain.rpc import Rpc
-    from nodeagent.errors import QuorateError
+    from nodeagent.errors import Transient
 
     try:
         path = Path("deployments") / f"{Rpc(rpc_url, retries=0, timeout=3.0).chain_id()}.json"
-    except QuorateError:
+    except Transient:
         return None
     return str(path) if path.exists() else None
 

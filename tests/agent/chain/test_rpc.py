@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nodeagent.chain.errors import RpcBehind, RpcError, RpcUnreachable
+from nodeagent.chain.errors import BadEndpoint, RpcBehind, RpcError, RpcUnreachable
 from nodeagent.chain.rpc import Rpc
 
 Answer = Callable[[Any], tuple[int, bytes]]
@@ -120,6 +120,16 @@ def test_call__nobody_listens__unreachable() -> None:
         pass
     with pytest.raises(RpcUnreachable, match="check rpc_url"):
         rpc(url).call("a")
+
+
+@pytest.mark.parametrize(
+    "url", ["notaurl", "127.0.0.1:8545", "localhost:8545", "http://", "ftp://a", "ws://a", "http://["]
+)
+def test_rpc__not_a_url__said_at_once(url: str, recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(BadEndpoint, match="is not the URL of a JSON-RPC endpoint: expected http") as refused:
+        rpc(url)
+    assert repr(url) in refused.value.message and "--rpc-url" in str(refused.value.hint)
+    assert not recwarn.list
 
 
 def test_call__error_object__code_and_message() -> None:

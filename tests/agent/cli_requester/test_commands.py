@@ -91,6 +91,14 @@ def test_commands__not_connected__say_what_to_do(
     assert "quorate connect --rpc-url URL --deployment FILE" in capsys.readouterr().err
 
 
+def test_commands__rpc_url_is_none__exit_with_one_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quorate(tmp_path, "--rpc-url", "notaurl", "--deployment", __file__, "job", "watch", "1") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error: 'notaurl' is not the URL") and said[1].startswith("  next: set --rpc-url")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
