@@ -41,6 +41,12 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in self._lazy.items()])
 
 
+class WholeNumber(click.IntRange):
+    """An integer within bounds, by the name that people use."""
+
+    name = "whole number"
+
+
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> None:
     """Runs a command line to its exit code: 0, 1 for a person, 75 for later, 2 for wrong usage, 130 interrupted."""
     try:

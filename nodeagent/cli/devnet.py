@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from nodeagent.cli.common import print_json, say
+from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_common import table
 
 HOME = click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="the devnet's folder")
@@ -41,12 +41,12 @@ def devnet() -> None:
 @devnet.command("up")
 @HOME
 @PROJECT
-@click.option("--nodes", default=5, show_default=True, type=click.IntRange(1, 50), help="agents")
-@click.option("--seats", default=4, show_default=True, type=click.IntRange(1, 8), help="seats of each")
+@click.option("--nodes", default=5, show_default=True, type=WholeNumber(1, 50), help="agents")
+@click.option("--seats", default=4, show_default=True, type=WholeNumber(1, 8), help="seats of each")
 @click.option(
     "--block-time", default=1.0, show_default=True, type=click.FloatRange(0.1, 60), help="seconds, fractions too"
 )
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="of the chain (default: a free one)")
+@click.option("--port", default=0, type=WholeNumber(0, 65535), help="of the chain (default: a free one)")
 @click.option("--json", "as_json", is_flag=True, help="print the status as JSON")
 def up(
     folder: Path | None, project: Path | None, nodes: int, seats: int, block_time: float, port: int, as_json: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nodeagent.cli.common import ask, print_json, say
+from nodeagent.cli.common import WholeNumber, ask, print_json, say
 from nodeagent.cli.node_common import Node, home_option
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--pool", help="pool to work in [default: cpu]")
 @click.option("--public-url", help="where other nodes reach this one [default: where the gateway listens]")
 @click.option("--gateway-host", help="address the gateway listens on [default: 127.0.0.1]")
-@click.option("--gateway-port", type=click.IntRange(0, 65535), help="its port [default: 0, any free one]")
+@click.option("--gateway-port", type=WholeNumber(0, 65535), help="its port [default: 0, any free one]")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="any other setting, see config.py")
 @click.option("--password-file", type=_FILE, help="of new and copied keys")
 @click.option("--key-file", type=_FILE, help="keystore to copy as hot key")

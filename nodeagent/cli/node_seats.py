@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodeagent.cli.common import confirm, print_json, say, whole
+from nodeagent.cli.common import WholeNumber, confirm, print_json, say, whole
 from nodeagent.cli.node_common import Node, home_option, key_options
 from nodeagent.protocol.types import NodeId, PoolId
 
@@ -26,7 +26,7 @@ def seats() -> None:
 
 
 @seats.command()
-@click.argument("count", type=click.IntRange(1, 8), default=1)
+@click.argument("count", type=WholeNumber(1, 8), default=1)
 @home_option
 @key_options
 @click.option("--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="of the node key")
@@ -75,7 +75,7 @@ def take(
 
 
 @seats.command()
-@click.argument("count", type=click.IntRange(1, 8), default=1)
+@click.argument("count", type=WholeNumber(1, 8), default=1)
 @home_option
 @key_options
 @click.option("--yes", "-y", is_flag=True, help="do not ask")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nodeagent.cli.common import print_json, say, whole
+from nodeagent.cli.common import WholeNumber, print_json, say, whole
 from nodeagent.cli.requester_common import NoAccount, Session
 
 
@@ -82,7 +82,7 @@ def collect(session: Session, as_json: bool) -> None:
 )
 @click.option("--endpoint", help="public base URL of this home's gateway, when it is not its own address")
 @click.option("--gateway-host", help="address the gateway listens on (default 127.0.0.1)")
-@click.option("--gateway-port", type=click.IntRange(0, 65535), help="port it listens on (default: a free one)")
+@click.option("--gateway-port", type=WholeNumber(0, 65535), help="port it listens on (default: a free one)")
 @click.pass_obj
 def connect(
     session: Session,

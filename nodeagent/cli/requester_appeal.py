@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from nodeagent.amounts import priced
-from nodeagent.cli.common import print_json, say
+from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_common import Session, confirm_no
 
 if TYPE_CHECKING:
     from nodeagent.chain.events import Event
     from nodeagent.client.wallet import Sent
 
-JOB = click.argument("number", type=click.IntRange(1), metavar="JOB")
-SHARD = click.argument("shard", type=click.IntRange(0), metavar="SHARD")
+JOB = click.argument("number", type=WholeNumber(1), metavar="JOB")
+SHARD = click.argument("shard", type=WholeNumber(0), metavar="SHARD")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 YES = click.option("--yes", "-y", is_flag=True, help="do not ask")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nodeagent.cli.common import print_json, say
+from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_common import Session
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -15,7 +15,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("receipts", type=FILE)
-@click.option("--task", type=click.IntRange(0), help="only this task")
+@click.option("--task", type=WholeNumber(0), help="only this task")
 @click.option("--offline", is_flag=True, help="recompute the proofs and do not ask the chain")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj

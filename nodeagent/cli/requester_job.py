@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodeagent.cli.common import print_json, say
+from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_appeal import appeal, report, resolve
 from nodeagent.cli.requester_common import Session, confirm_no, table
 from nodeagent.cli.requester_post import post
@@ -73,7 +73,7 @@ def _row(session: Session, posted: JobPosted) -> dict[str, Any]:
 
 
 @job.command("watch")
-@click.argument("number", type=click.IntRange(1), metavar="JOB")
+@click.argument("number", type=WholeNumber(1), metavar="JOB")
 @click.option("--once", is_flag=True, help="show where it stands and stop")
 @click.option("--json", "as_json", is_flag=True, help="print JSON (with --once)")
 @click.pass_obj
@@ -99,7 +99,7 @@ def watch_job(session: Session, number: int, once: bool, as_json: bool) -> None:
 
 
 @job.command("fetch")
-@click.argument("number", type=click.IntRange(1), metavar="JOB")
+@click.argument("number", type=WholeNumber(1), metavar="JOB")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="folder for the results")
 @click.option("--json", "as_json", is_flag=True, help="print a summary as JSON")
 @click.pass_obj
@@ -114,7 +114,7 @@ def fetch(session: Session, number: int, out: Path, as_json: bool) -> None:
 
 
 @job.command("cancel")
-@click.argument("number", type=click.IntRange(1), metavar="JOB")
+@click.argument("number", type=WholeNumber(1), metavar="JOB")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
@@ -130,7 +130,7 @@ def cancel(session: Session, number: int, yes: bool, as_json: bool) -> None:
 
 
 @job.command("close")
-@click.argument("number", type=click.IntRange(1), metavar="JOB")
+@click.argument("number", type=WholeNumber(1), metavar="JOB")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj

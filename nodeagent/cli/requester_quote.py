@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nodeagent.cli.common import print_json, say, whole
+from nodeagent.cli.common import WholeNumber, print_json, say, whole
 from nodeagent.cli.requester_common import Session, seconds_text
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
 @click.command("quote")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX model")
 @click.option("--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".npz or .npy")
-@click.option("--tasks", type=click.IntRange(1), help="instead of files: the number of tasks")
+@click.option("--tasks", type=WholeNumber(1), help="instead of files: the number of tasks")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @term_options
 @click.pass_obj

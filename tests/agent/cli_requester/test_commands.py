@@ -109,6 +109,9 @@ def test_commands__rpc_url_is_none__exit_with_one_and_one_line(
         (["job", "post", "--model", __file__, "--inputs", __file__, "--out", "x"], "--out needs --wait"),
         (["job", "fetch", "1"], "Missing option '--out'"),
         (["job", "watch", "0"], "0 is not in the range x>=1"),
+        (["job", "watch", "x"], "'x' is not a valid whole number"),
+        (["job", "why", "x", "0"], "'JOB': 'x' is not a valid whole number"),
+        (["job", "appeal", "1", "1.5"], "'SHARD': '1.5' is not a valid whole number"),
         (["frob"], "No such command 'frob'"),
     ],
 )
