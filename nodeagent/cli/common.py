@@ -11,9 +11,13 @@ from typing import Any
 import click
 
 from nodeagent.amounts import whole as whole
-from nodeagent.errors import QuorateError, Transient
+from nodeagent.errors import Fatal, QuorateError, Transient
 
 TRY_LATER = 75  # EX_TEMPFAIL: the same command may succeed later
+
+
+class NoTerminal(Fatal):
+    """A password has to be typed and nobody can."""
 
 
 class LazyGroup(click.Group):
@@ -78,6 +82,23 @@ def confirm(question: str, yes: bool) -> None:
     """Asks unless ``--yes``; the default is yes. Raises click.Abort."""
     if not yes:
         click.confirm(question, default=True, abort=True, err=True)
+
+
+def ask_secret(question: str, instead: str, *, confirmed: bool = False, default: str | None = None) -> str:
+    """A password typed unseen. Raises NoTerminal, with ``instead`` as its hint, where nobody can be asked."""
+    if not has_terminal():
+        raise NoTerminal(f"the {question[0].lower()}{question[1:]} is needed, and there is no terminal", hint=instead)
+    more: dict[str, Any] = {"hide_input": True, "confirmation_prompt": confirmed, "show_default": False, "err": True}
+    return str(click.prompt(question, default=default, **more))
+
+
+def has_terminal() -> bool:
+    """Whether a person can type something unseen."""
+    try:
+        with open("/dev/tty"):
+            return True
+    except OSError:
+        return sys.stdin.isatty()
 
 
 def ask(question: str, default: Any, yes: bool) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nodeagent.cli.common import start_logging
+from nodeagent.cli.common import ask_secret, start_logging
 from nodeagent.config import Home, NodeConfig, default_home, load_config
 from nodeagent.keys import BadKey, open_keystore, read_password
 
@@ -86,11 +86,12 @@ class Node:
         path = keystore or self.home.operator
         if not path.exists():
             raise BadKey(f"there is no operator keystore at {path}", hint="pass --operator-keystore")
-        return open_keystore(path, self.password(password_file, "operator key"))
+        return open_keystore(path, self.password(password_file, "operator key", "--operator-password-file"))
 
-    def password(self, file: Path | None, what: str) -> str:
+    def password(self, file: Path | None, what: str, option: str = "--password-file") -> str:
+        """From ``file``, the environment's or the home's; else asked. Raises BadKey, NoTerminal."""
         found = read_password(file, self.home.password)
-        return found if found is not None else str(click.prompt(f"Password of the {what}", hide_input=True, err=True))
+        return found if found is not None else ask_secret(f"Password of the {what}", f"give {option}")
 
     def send(self, account: LocalAccount, calls: list[Call]) -> list[Intent]:
         """Sends calls from an account one after the other and waits for each. Raises Reverted or Transient."""

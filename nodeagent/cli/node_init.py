@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nodeagent.cli.common import WholeNumber, ask, print_json, say
+from nodeagent.cli.common import WholeNumber, ask, ask_secret, print_json, say
 from nodeagent.cli.node_common import Node, home_option
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -113,16 +113,14 @@ def _password(node: Node, file: Path | None, yes: bool) -> str:
     if found is not None:
         return found
     if not yes:
-        typed = click.prompt(
+        typed = ask_secret(
             "Password for new keys (empty: a random one, kept in the home)",
+            "give --password-file, or --yes for a random one",
+            confirmed=True,
             default="",
-            show_default=False,
-            hide_input=True,
-            confirmation_prompt=True,
-            err=True,
         )
         if typed:
-            return str(typed)
+            return typed
     password = fresh_password()
     write_secret(node.home.password, password)
     say(f"password  {node.home.password}  (random; move it where only the agent can read it)")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nodeagent.amounts import priced
+from nodeagent.cli.common import ask_secret
 from nodeagent.errors import Fatal
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Session:
                 raise BadConfig(f"cannot read the password file {file}: {error.strerror}") from None
         if "QUORATE_PASSWORD" in os.environ:
             return os.environ["QUORATE_PASSWORD"]
-        return str(click.prompt("Password of the account", hide_input=True, confirmation_prompt=confirm, err=True))
+        return ask_secret("Password of the account", "set QUORATE_PASSWORD_FILE", confirmed=confirm)
 
     def money(self, amount: int) -> str:
         """Payment-token units as a person reads them."""

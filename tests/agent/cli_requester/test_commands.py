@@ -76,6 +76,16 @@ def test_account_new__twice__keeps_the_first(
     assert json.loads(capsys.readouterr().out)["address"] == address
 
 
+def test_account_new__no_terminal__says_how_to_give_the_password(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "nodeagent.cli.requester", "--home", str(tmp_path / "home"), "account", "new"]
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False
+    )
+    assert done.returncode == 1
+    needed = "error: the password of the account is needed, and there is no terminal"
+    assert done.stderr == f"{needed}\n  next: set QUORATE_PASSWORD_FILE\n"
+
+
 def test_account_show__no_account__says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert quorate(tmp_path, "account", "show") == 1
     said = capsys.readouterr().err
