@@ -141,9 +141,9 @@ def cases_of(
             continue
         claimed = any(isinstance(e, ev.Claimed) and (e.job, e.shard, e.node) == (*key, node) for e in records.events)
         closed = any(isinstance(e, ev.CaseClosed) and (e.job, e.shard) == key for e in records.events)
-        payable = opening is not None and opening.timely and not claimed
+        payable = opening is not None and opening.timely and not claimed and not paid_at_once(view, opened, own, node)
         pay = case.task_price * case.tasks if case is not None and payable else 0
-        state = state_of(view, court.status(*key)[0])
+        state = "closed" if closed else state_of(view, court.status(*key)[0])
         yield {
             "job": opened.job,
             "shard": opened.shard,
@@ -151,12 +151,12 @@ def cases_of(
             "roles": roles,
             "accuser": opened.accuser,
             "bond": opened.bond,
-            "state": "closed" if closed else state,
+            "state": state,
             "overturned": view.verdict is not None and view.verdict != view.settled_root,
             "wrong": sorted(
                 e.node for e in records.events if isinstance(e, ev.WrongReported) and (e.job, e.shard) == key
             ),
-            **dues(view, roles, own, pay, closed, deployment, now),
+            **dues(view, state, roles, own, pay, deployment, now),
         }
 
 
@@ -190,6 +190,12 @@ def roles_of(opened: ev.Appealed, own: bytes | None, judged: bool, operator: str
     return found
 
 
+def paid_at_once(view: CaseView, opened: ev.Appealed, own: bytes | None, node: int) -> bool:
+    """Whether the settle call paid the node for the appealed answer; a member it left out has to claim."""
+    paid = {member for slot, member in enumerate(opened.committee) if view.paid_slots >> slot & 1}
+    return own == view.settled_root and node in paid
+
+
 def state_of(view: CaseView, status: ShardStatus) -> str:
     """One word: open, over (it can settle no more), upheld, overturned, or burned."""
     if view.burned:
@@ -200,20 +206,24 @@ def state_of(view: CaseView, status: ShardStatus) -> str:
 
 
 def dues(
-    view: CaseView, roles: list[str], own: bytes | None, pay: int, closed: bool, deployment: Deployment, now: Epoch
+    view: CaseView, state: str, roles: list[str], own: bytes | None, pay: int, deployment: Deployment, now: Epoch
 ) -> dict[str, Any]:
     """``due``: what may still come to this node or its operator, in payment-token units; ``deadline``: the next epoch
-    in which something about the case ends or begins, and ``then`` what, in words."""
-    if view.burned or closed:
-        return {"due": 0, "deadline": None, "then": None}
-    if view.ended is None or view.verdict is None:
-        due = view.accuser_due if "accuser" in roles else 0
-        return {"due": due, "deadline": view.last, "then": "the last epoch in which the judges' answer may settle"}
-    claimable = pay if own == view.verdict != view.settled_root and now <= view.ended + deployment.report_epochs else 0
-    if claimable:
-        due = claimable + (view.accuser_due if "accuser" in roles else 0)
-        return {"due": due, "deadline": view.ended + deployment.report_epochs, "then": "the last epoch for its claim"}
-    if "accuser" in roles and view.accuser_due:
+    in which something about the case ends or begins, and ``then`` what, in words.
+
+    ``pay`` is what an answer of the node's in the appealed attempt earns if it is the one that stands: claimed once the
+    case has a verdict, or can have none any more (``state`` over or burned).
+    """
+    contested = state in ("over", "burned")  # the bond is lost, whether resolve has burned it yet or not
+    accuser_due = view.accuser_due if "accuser" in roles and not contested else 0
+    if state == "open":
+        then = "the last epoch in which the judges' answer may settle"
+        return {"due": accuser_due, "deadline": view.last, "then": then}
+    stands, ended = (view.settled_root, view.last) if contested else (view.verdict, view.ended or view.last)
+    claim_until = ended + deployment.report_epochs
+    if state != "closed" and pay and own == stands and now <= claim_until:
+        return {"due": pay + accuser_due, "deadline": claim_until, "then": "the last epoch for its claim"}
+    if state != "closed" and accuser_due:
         closable = view.last + deployment.report_epochs + 1
-        return {"due": view.accuser_due, "deadline": closable, "then": "what the judges did not earn comes back"}
+        return {"due": accuser_due, "deadline": closable, "then": "what the judges did not earn comes back"}
     return {"due": 0, "deadline": None, "then": None}

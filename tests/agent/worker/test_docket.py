@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,28 +66,51 @@ def test_state_of__every_case__one_word(view: CaseView, status: ShardStatus, wor
     assert state_of(view, status) == word
 
 
+def due(
+    view: CaseView, state: str, now: int, *, roles: tuple[str, ...] = (), own: bytes | None = None, pay: int = 0
+) -> tuple[int, int | None, str]:
+    found = dues(view, state, list(roles), own, pay, DEPLOYMENT, Epoch(now))
+    return found["due"], found["deadline"], found["then"] or ""
+
+
 def test_dues__open__the_bond_and_the_judges_last_epoch() -> None:
-    told = dues(OPEN, ["accuser"], OTHER_ROOT, 120, False, DEPLOYMENT, Epoch(115))
-    assert (told["due"], told["deadline"]) == (606, 130) and "judges" in told["then"]
-    assert dues(OPEN, ["judge"], None, 0, False, DEPLOYMENT, Epoch(115))["due"] == 0
+    amount, deadline, then = due(OPEN, "open", 115, roles=("accuser",), own=OTHER_ROOT, pay=120)
+    assert (amount, deadline) == (606, 130) and "judges" in then
+    assert due(OPEN, "open", 115, roles=("judge",))[0] == 0
 
 
 def test_dues__overturned__the_claim_first_and_then_the_rest_of_the_bond() -> None:
-    told = dues(OVERTURNED, ["accuser", "outvoted"], OTHER_ROOT, 120, False, DEPLOYMENT, Epoch(124))
-    assert (told["due"], told["deadline"]) == (420, 124) and "claim" in told["then"]
-    told = dues(OVERTURNED, ["accuser", "outvoted"], OTHER_ROOT, 120, False, DEPLOYMENT, Epoch(125))
-    assert (told["due"], told["deadline"]) == (300, 135) and "comes back" in told["then"]
-    told = dues(OVERTURNED, ["outvoted"], OTHER_ROOT, 120, False, DEPLOYMENT, Epoch(122))
-    assert told["due"] == 120, "another accuser, the same claim"
-    assert dues(OVERTURNED, ["accused"], ROOT, 120, False, DEPLOYMENT, Epoch(122))["due"] == 0
+    both = ("accuser", "outvoted")
+    amount, deadline, then = due(OVERTURNED, "overturned", 124, roles=both, own=OTHER_ROOT, pay=120)
+    assert (amount, deadline) == (420, 124) and "claim" in then
+    amount, deadline, then = due(OVERTURNED, "overturned", 125, roles=both, own=OTHER_ROOT, pay=120)
+    assert (amount, deadline) == (300, 135) and "comes back" in then
+    amount, _, _ = due(OVERTURNED, "overturned", 122, roles=("outvoted",), own=OTHER_ROOT, pay=120)
+    assert amount == 120, "another accuser, the same claim"
+    assert due(OVERTURNED, "overturned", 122, roles=("accused",), own=ROOT, pay=120)[0] == 0
 
 
-def test_dues__upheld_burned_closed__nothing_but_the_accusers_rest() -> None:
-    assert dues(UPHELD, ["outvoted"], OTHER_ROOT, 120, False, DEPLOYMENT, Epoch(122))["due"] == 0
-    assert dues(UPHELD, ["accuser"], None, 0, False, DEPLOYMENT, Epoch(122))["due"] == 606
-    nothing = {"due": 0, "deadline": None, "then": None}
-    assert dues(UPHELD, ["accuser"], None, 0, True, DEPLOYMENT, Epoch(140)) == nothing
-    assert dues(replace(OPEN, burned=True), ["accuser"], None, 0, False, DEPLOYMENT, Epoch(140)) == nothing
+def test_dues__upheld__the_accusers_rest_and_the_claim_of_a_member_that_was_left_out() -> None:
+    assert due(UPHELD, "upheld", 122, roles=("outvoted",), own=OTHER_ROOT, pay=120)[0] == 0
+    assert due(UPHELD, "upheld", 122, roles=("accuser",))[:2] == (606, 135)
+    amount, deadline, then = due(UPHELD, "upheld", 124, roles=("accused",), own=ROOT, pay=120)
+    assert (amount, deadline) == (120, 124) and "claim" in then
+    assert due(UPHELD, "upheld", 125, roles=("accused",), own=ROOT, pay=120) == (0, None, "")
+
+
+@pytest.mark.parametrize(("view", "state"), [(OPEN, "over"), (replace(OPEN, burned=True, accuser_due=0), "burned")])
+def test_dues__contested__nothing_of_the_bond_but_the_claim_of_a_member_that_was_left_out(
+    view: CaseView, state: str
+) -> None:
+    assert due(view, state, 131, roles=("accuser",)) == (0, None, "")
+    amount, deadline, then = due(view, state, 134, roles=("accuser", "accused"), own=ROOT, pay=120)
+    assert (amount, deadline) == (120, 134) and "claim" in then
+    assert due(view, state, 135, roles=("accused",), own=ROOT, pay=120)[0] == 0
+    assert due(view, state, 134, roles=("outvoted",), own=OTHER_ROOT, pay=120)[0] == 0
+
+
+def test_dues__closed__nothing() -> None:
+    assert due(UPHELD, "closed", 140, roles=("accuser", "accused"), own=ROOT, pay=120) == (0, None, "")
 
 
 # --- the node's own part ----------------------------------------------------------------------------------------------
@@ -112,28 +135,50 @@ def test_opening_of__appealed_attempt__what_its_member_opened_for_that_epoch(
     assert opening_of(Records(answers=answers, opened=opened), OPENED, TERMS.work, node) == expected
 
 
-class Overturned:
-    """A Court that says the same of every case."""
+@dataclass(frozen=True)
+class Court:
+    """Says the same of every case."""
+
+    view: CaseView = OVERTURNED
 
     def case_of(self, job: int, shard: int) -> CaseView:
         del job, shard
-        return OVERTURNED
+        return self.view
 
-    def status(self, job: int, shard: int) -> tuple[ShardStatus, bytes, Epoch]:
+    def status(self, job: int, shard: int) -> tuple[ShardStatus, bytes | None, Epoch | None]:
         del job, shard
-        return ShardStatus.FINAL, OTHER_ROOT, Epoch(120)
+        found = ShardStatus.FINAL if self.view.ended else ShardStatus.CONTESTED
+        return found, self.view.verdict, self.view.ended
 
 
-def told(records: Records) -> list[dict[str, Any]]:
-    """Of this node, when another one's operator had appealed and won."""
-    events = (ev.CasePosted(at(1), JobId(9), JobId(1), Shard(2), TERMS), OPENED)
+def told(records: Records, view: CaseView = OVERTURNED, now: int = 122) -> list[dict[str, Any]]:
+    """Of this node, when another one's operator had appealed; by default it won."""
+    events = (ev.CasePosted(at(1), JobId(9), JobId(1), Shard(2), TERMS), OPENED, *records.events)
     found = replace(records, events=events)
-    return list(cases_of(found, Overturned(), DEPLOYMENT, ME, operator(2), Epoch(122)))  # type: ignore[arg-type]
+    return list(cases_of(found, Court(view), DEPLOYMENT, ME, operator(2), Epoch(now)))  # type: ignore[arg-type]
 
 
 def test_cases_of__outvoted_and_then_right__its_pay_is_to_come() -> None:
     (case,) = told(Records(answers={KEY: OTHER_ROOT}, opened={COMMIT: 2}))
     assert (case["roles"], case["due"], case["deadline"]) == (["outvoted"], 24, 124)
+
+
+@pytest.mark.parametrize(
+    ("view", "now", "state", "deadline"),
+    [(UPHELD, 122, "upheld", 124), (OPEN, 133, "over", 134), (replace(OPEN, burned=True), 133, "burned", 134)],
+)
+def test_cases_of__left_out_by_the_settler__its_pay_is_to_come(
+    view: CaseView, now: int, state: str, deadline: int
+) -> None:
+    """Node 1 has slot 0; the settle call paid slots 1 and 2."""
+    right = Records(answers={KEY: ROOT}, opened={COMMIT: 1})
+    (case,) = told(right, view, now)
+    assert (case["state"], case["roles"], case["due"], case["deadline"]) == (state, ["accused"], 24, deadline)
+    (case,) = told(right, replace(view, paid_slots=0b011), now)
+    assert (case["due"], case["deadline"]) == (0, None), "paid at once"
+    claimed = ev.Claimed(at(2), JobId(1), Shard(2), NodeId(ME), 0, 24)
+    assert told(replace(right, events=(claimed,)), view, now)[0]["due"] == 0
+    assert told(replace(right, opened={COMMIT: 3}), view, now)[0]["due"] == 0, "too late to count"
 
 
 def test_cases_of__opened_too_late__could_be_proven_wrong_but_nothing_is_to_come() -> None:
