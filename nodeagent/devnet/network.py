@@ -210,7 +210,9 @@ class Devnet:
         """How this devnet's agents are reached. Raises DevnetFault when it is not up."""
         state = load_state(self.home)
         if state is None or state.deployment is None:
-            raise DevnetFault(f"there is no devnet in {self.home}", hint="quorate devnet up")
+            raise DevnetFault(
+                f"there is no devnet in {self.home}", hint=f"quorate devnet up --dir {shlex.quote(str(self.home))}"
+            )
         return self._wiring(state, options, self._project or find_project())
 
     # --- inside ---------------------------------------------------------------------------------------------
