@@ -33,7 +33,7 @@ ATTACKS: Mapping[str, tuple[str, Callable[[Party, Results], bool]]] = {
     "accuser": ("put bonds on right answers", lambda party, found: party.bonds > 0 and found.appeals > 0),
     "sybil": ("worked", lambda party, _: party.opened > 0),
     "hole-maker": ("worked until it left", lambda party, _: party.opened > 0),
-    "censor": ("left members out", lambda _, found: found.left_out > 0),
+    "censor": ("left members out", lambda _, found: found.left_out_by_adversary > 0),
 }
 """By a party's name: what shows that it did what it is there for. A run in which it did not shows nothing."""
 
@@ -60,6 +60,7 @@ def entry(outcome: Outcome) -> dict[str, Any]:
         "against": outcome.scenario.basis.value,
         "adversary_net": adversary_net(outcome),
         "honest_net": honest_net(outcome),
+        "honest_seat_net": honest(outcome).net_per_seat,
         "honest_slashed": honest(outcome).slashes,
     }
     for name in ("wrong_settled", "wrong_final", "contested"):
@@ -72,6 +73,7 @@ def entry(outcome: Outcome) -> dict[str, Any]:
         "appeals": results.appeals,
         "overturned": results.overturned,
         "left_out": results.left_out,
+        "left_out_by_adversary": results.left_out_by_adversary,
         "grief_cost": outcome.grief_cost,
         "parties": [_party(outcome, party) for party in outcome.parties],
         "checks": verdict(outcome),
@@ -193,11 +195,27 @@ def show(outcome: Outcome) -> str:
             f"{name.replace('_', ' '):<14} {found[name]:>4} of {found['shards']}, "
             f"expected {found[f'expected_{name}']:.1f} ({low} to {high} in 95 % of runs)"
         )
+    lines += _nets(outcome, found)
     if outcome.scenario.basis is Basis.DRAWS:
         shares = (f"{party.name} {outcome.shares[party.name]:.3f}" for party in outcome.parties)
         lines.append(f"draws of a seat per shard, expected: {', '.join(shares)}: a committee is distinct nodes")
     lines += [f"{'ok    ' if ok else 'FAILED'} {what}" for what, ok in found["checks"].items()]
     return "\n".join(lines)
+
+
+def _nets(outcome: Outcome, found: dict[str, Any]) -> list[str]:
+    """What the adversary gained, what that is held against, and what a real honest seat gained."""
+    bad, good, seat = (f"{found[name]:,.2f}" for name in ("adversary_net", "honest_net", "honest_seat_net"))
+    if outcome.grief_cost is not None:
+        return [f"the requester gained {bad} coins in all; a real honest seat of this pool: {seat}"]
+    words = f"{found['against']}: {good}; a real honest seat of this pool: {seat}"
+    lines = [f"net coins of a seat: the adversary's {bad}; {words}"]
+    if outcome.scenario.basis is Basis.OWN:
+        lines.append(
+            f"settle calls that paid the adversary left out {found['left_out_by_adversary']} members who had answered "
+            f"so in time; the fees of these are what it gave up. Calls of all left out {found['left_out']}"
+        )
+    return lines
 
 
 def summary(entries: Sequence[dict[str, Any]]) -> str:

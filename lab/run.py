@@ -71,7 +71,7 @@ def play(net: LabNet, scenario: Scenario, epochs: int, seed: int, say: Say) -> O
         parties = tally(stage, log, before, stage.purses(), since)
     finally:
         net.halt()
-    found = results(stage, log)
+    found = results(stage, log, [NodeId(net.node(number)) for number in scenario.adversaries])
     checks = {"events and balances agree": all(party.adds_up for party in parties), **hands.checks()}
     cost = worth(hands.cost) if isinstance(hands, Grief) else None
     seconds = time.monotonic() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from lab.chainlog import ChainLog, late_commits
@@ -156,7 +156,9 @@ def _pay(log: ChainLog, job: JobId, shard: Shard, attempt: int, slots: int, mine
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What became of the job's shards."""
+    """What became of the job's shards. ``left_out_by_adversary`` and ``forgone_fees``, the fees that these would have
+    brought, are of the settle calls that earned for the adversary; ``left_out`` is of everybody's.
+    """
 
     shards: int
     settled: int
@@ -169,14 +171,18 @@ class Results:
     forgone_fees: int
     left_out: int
     unclaimed: int
+    left_out_by_adversary: int = 0
 
 
-def results(stage: Stage, log: ChainLog) -> Results:
-    """Of the scenario's own job. ``left_out``: members who opened the settled answer in time and were not paid by the
-    call; ``unclaimed``: those who opened the right answer in time, of a shard for which it stands, and were never paid.
+def results(stage: Stage, log: ChainLog, adversaries: Collection[NodeId] = ()) -> Results:
+    """Of the scenario's own job; ``adversaries`` are the nodes that are not honest.
+
+    ``left_out``: members who opened the settled answer in time and were not paid by the call; ``unclaimed``: those who
+    opened the right answer in time, of a shard for which it stands, and were never paid.
     """
     job, right = log.world.jobs[stage.jobs["main"]], stage.payload.right if stage.payload else ()
     bps = stage.net.deployment.parameters["SETTLE_FEE_BPS"]
+    payees = {(leaf.job, leaf.shard): e.payee for e in log.events if isinstance(e, ev.Settled) for leaf in e.shards}
     count: Counter[str] = Counter()
     for number in range(job.terms.shards):
         shard = Shard(number)
@@ -199,9 +205,11 @@ def results(stage: Stage, log: ChainLog) -> Results:
         out = [slot for slot, root in unpaid.items() if root == settled]
         owed = [slot for slot, root in unpaid.items() if root == right[number] == stands]
         pay = job.terms.task_price * job.terms.tasks_in(shard)
-        count["forgone_fees"] += pay * len(out) * bps // 10_000
         count["left_out"] += len(out)
+        if payees.get((job.id, shard)) in adversaries:
+            count["left_out_by_adversary"] += len(out)
+            count["forgone_fees"] += pay * len(out) * bps // 10_000
         count["unclaimed"] += sum((job.id, shard, slot) not in log.world.claimed for slot in owed)
     names = ("settled", "wrong_settled", "wrong_final", "contested", "appeals", "overturned", "expired")
-    rest = ("forgone_fees", "left_out", "unclaimed")
+    rest = ("forgone_fees", "left_out", "unclaimed", "left_out_by_adversary")
     return Results(job.terms.shards, *(count[name] for name in (*names, *rest)))

@@ -84,10 +84,20 @@ def test_entry__a_censor__is_held_against_the_fees_it_gave_up() -> None:
     none = replace(CLEAN, wrong_settled=0)
     fair = replace(outcome("censor", none), expected=Chances(ZERO, ZERO, ZERO, ZERO))
     assert failed(fair) == ["the censor left members out", "the adversary ends below honest"]
-    censored = replace(fair, results=replace(none, forgone_fees=400_000, left_out=10))
+    others = replace(fair, results=replace(none, left_out=10))
+    assert failed(others) == failed(fair), "honest settlers leave out who is late"
+    censored = replace(fair, results=replace(none, forgone_fees=400_000, left_out=14, left_out_by_adversary=10))
     assert failed(censored) == []
     found = entry(censored)
     assert found["honest_net"] - found["adversary_net"] == pytest.approx(0.1)
+    assert (found["left_out"], found["left_out_by_adversary"], found["honest_seat_net"]) == (14, 10, 10.0)
+    shown = show(censored)
+    assert (
+        "net coins of a seat: the adversary's 2.50; the same party, had it played fair in the same draws: 2.60;"
+        in shown
+    )
+    assert "a real honest seat of this pool: 10.00" in shown
+    assert "left out 10 members" in shown and "Calls of all left out 14" in shown
 
 
 INERT = {
@@ -135,6 +145,12 @@ def test_entry__an_adversary_punished_for_something_else__shows_nothing(
     assert failed(found) == []
     bad.opened = 0 if name == "enumerator" else 1
     assert failed(found) == ([] if name == "enumerator" else [INERT[name]])
+
+
+def test_show__a_griefing_requester__is_no_seat() -> None:
+    griefed = outcome("censor")
+    griefed.grief_cost = -3.5
+    assert "the requester gained -3.50 coins in all; a real honest seat of this pool: 10.00" in show(griefed)
 
 
 def test_adds_up__an_event_that_no_balance_shows__is_noticed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.agent.worker.scene import (
 RIGHT, LIE = b"\x0a" * 32, b"\x0b" * 32
 LEDGER = "0x" + "1e" * 20
 COMMIT = 10  # first epoch of job 1
+PAY, FEE_BPS = 24, 1_000
 
 
 class Log:
@@ -53,19 +55,25 @@ class Log:
 # --- whoever was right was paid -----------------------------------------------------------------------------------
 
 
-def outcome(*roots: bytes, paid: int, verdict: bytes | None = None, claimed: tuple[int, ...] = ()) -> Results:
-    """Of a job with one shard; ``roots`` are what nodes 1, 2, 3 opened, of which those in ``paid`` agreed."""
+def outcome(
+    *roots: bytes, paid: int, verdict: bytes | None = None, claimed: tuple[int, ...] = (), payee: int = 1
+) -> Results:
+    """Of a job with one shard; ``roots`` are what nodes 1, 2, 3 opened, of which those in ``paid`` agreed.
+
+    Node 1 is the adversary; ``payee`` earned the fee.
+    """
     root = next(root for slot, root in enumerate(roots) if paid >> slot & 1)
     w = world([*pool_of(9), posted(tasks=2, appeal_epochs=4)])
     w.apply(revealed(node, COMMIT, {(1, 0): said}) for node, said in enumerate(roots, 1))
-    w.apply([settled(115, SettledLeaf(JobId(1), Shard(0), 0, paid, root))])
+    call = replace(settled(115, SettledLeaf(JobId(1), Shard(0), 0, paid, root)), payee=NodeId(payee))
+    w.apply([call])
     if verdict is not None:
         w.apply(appealed(w, 116, shard=0))
         w.apply([judged(131, verdict), resolved(132, verdict, verdict != root, shard=0)])
-    w.apply(ev.Claimed(at(133), JobId(1), Shard(0), NodeId(slot + 1), slot, 24) for slot in claimed)
-    net = SimpleNamespace(deployment=SimpleNamespace(parameters={"SETTLE_FEE_BPS": 100}))
+    w.apply(ev.Claimed(at(133), JobId(1), Shard(0), NodeId(slot + 1), slot, PAY) for slot in claimed)
+    net = SimpleNamespace(deployment=SimpleNamespace(parameters={"SETTLE_FEE_BPS": FEE_BPS}))
     stage = SimpleNamespace(jobs={"main": JobId(1)}, payload=SimpleNamespace(right=(RIGHT,)), net=net)
-    return results(stage, Log(w))  # type: ignore[arg-type]
+    return results(stage, Log(w, [call]), [NodeId(1)])  # type: ignore[arg-type]
 
 
 def test_results__all_right_and_shown__nobody_is_owed() -> None:
@@ -76,7 +84,14 @@ def test_results__all_right_and_shown__nobody_is_owed() -> None:
 def test_results__right_and_left_out__is_owed_until_it_claims() -> None:
     assert outcome(RIGHT, RIGHT, RIGHT, paid=0b011).unclaimed == 1
     found = outcome(RIGHT, RIGHT, RIGHT, paid=0b011, claimed=(2,))
-    assert (found.left_out, found.unclaimed, found.forgone_fees) == (1, 0, 24 * 100 // 10_000)
+    assert (found.left_out, found.unclaimed) == (1, 0)
+
+
+@pytest.mark.parametrize(("payee", "counted"), [(1, 1), (2, 0), (0, 0)])
+def test_results__left_out__is_the_adversarys_where_the_call_paid_it(payee: int, counted: int) -> None:
+    found = outcome(RIGHT, RIGHT, RIGHT, paid=0b011, payee=payee)
+    assert (found.left_out, found.left_out_by_adversary) == (1, counted)
+    assert found.forgone_fees == counted * PAY * FEE_BPS // 10_000
 
 
 def test_results__outvoted_and_then_right__is_owed_until_it_claims() -> None:
