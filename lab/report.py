@@ -69,6 +69,8 @@ def entry(outcome: Outcome) -> dict[str, Any]:
         found[f"expected_{name}"] = float(shards * chance)
         found[f"interval_{name}"] = list(binomial_interval(shards, float(chance), REPORTED))
     found |= {
+        "wrong_final_share": _share(results.wrong_final, results.wrong_settled),
+        "expected_wrong_final_share": _share(expected.wrong_final, expected.wrong_settled),
         "expired": results.expired,
         "appeals": results.appeals,
         "overturned": results.overturned,
@@ -80,6 +82,10 @@ def entry(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 1),
     }
     return found | {"passed": all(found["checks"].values())}
+
+
+def _share(part: float | Fraction, whole: float | Fraction) -> float | None:
+    return float(part / whole) if whole else None
 
 
 # --- verdict ------------------------------------------------------------------------------------------------
@@ -195,12 +201,23 @@ def show(outcome: Outcome) -> str:
             f"{name.replace('_', ' '):<14} {found[name]:>4} of {found['shards']}, "
             f"expected {found[f'expected_{name}']:.1f} ({low} to {high} in 95 % of runs)"
         )
+    lines.append(_final_words(found))
     lines += _nets(outcome, found)
     if outcome.scenario.basis is Basis.DRAWS:
         shares = (f"{party.name} {outcome.shares[party.name]:.3f}" for party in outcome.parties)
         lines.append(f"draws of a seat per shard, expected: {', '.join(shares)}: a committee is distinct nodes")
     lines += [f"{'ok    ' if ok else 'FAILED'} {what}" for what, ok in found["checks"].items()]
     return "\n".join(lines)
+
+
+def _final_words(found: dict[str, Any]) -> str:
+    """What share of the wrong results became final, and of how many."""
+    expected = found["expected_wrong_final_share"]
+    words = "none were expected to be wrong" if expected is None else f"expected {expected:.1%} of them"
+    if not found["wrong_settled"]:
+        return f"no wrong result settled, {found['wrong_final']} became final: {words}"
+    share = f"{found['wrong_final_share']:.1%}"
+    return f"{found['wrong_final']} of {found['wrong_settled']} wrong results became final: {share}, {words}"
 
 
 def _nets(outcome: Outcome, found: dict[str, Any]) -> list[str]:

@@ -147,6 +147,26 @@ def test_entry__an_adversary_punished_for_something_else__shows_nothing(
     assert failed(found) == ([] if name == "enumerator" else [INERT[name]])
 
 
+@pytest.mark.parametrize(
+    ("settled", "final", "chances", "share", "expected", "words"),
+    [
+        (8, 2, (6, 3), 0.25, 0.5, "2 of 8 wrong results became final: 25.0%, expected 50.0% of them"),
+        (0, 0, (6, 3), None, 0.5, "no wrong result settled, 0 became final: expected 50.0% of them"),
+        (0, 0, (0, 0), None, None, "no wrong result settled, 0 became final: none were expected to be wrong"),
+    ],
+)
+def test_entry__wrong_results__says_what_share_became_final(
+    settled: int, final: int, chances: tuple[int, int], share: float | None, expected: float | None, words: str
+) -> None:
+    found = replace(
+        outcome(results=replace(CLEAN, wrong_settled=settled, wrong_final=final)),
+        expected=Chances(Fraction(chances[0], 100), Fraction(chances[1], 100), ZERO, ZERO),
+    )
+    made = entry(found)
+    assert (made["wrong_final_share"], made["expected_wrong_final_share"]) == (share, expected)
+    assert words in show(found)
+
+
 def test_show__a_griefing_requester__is_no_seat() -> None:
     griefed = outcome("censor")
     griefed.grief_cost = -3.5
