@@ -13,8 +13,6 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,11 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.client.wallet import Wallet
 from nodeagent.config import Home
 from nodeagent.devnet import agents as nodes
-from nodeagent.devnet.contracts import Bank, seat_stake
+from nodeagent.devnet.contracts import Bank
 from nodeagent.devnet.network import Devnet, Options
 from nodeagent.devnet.processes import alive, spawn, stop, tail, wait_until
 from nodeagent.devnet.state import AgentState, DevnetFault, DevnetState, Running, load_state
 from nodeagent.keys import keystore_address, open_keystore
-from nodeagent.runtimes.install import install
 
 POOL = "cpu"
 BEAT_S = 0.25  # shortest time between blocks
@@ -103,27 +100,17 @@ class LabNet(Devnet):
         """How agents reach the chain."""
         return self.wiring(Options(nodes=len(self.seats), pool=POOL))
 
-    def _seat_all(self, state: DevnetState, wiring: nodes.Wiring, options: Options) -> DevnetState:
-        made = [AgentState(name=f"node-{n}", home=nodes.home_of(self.home, n)) for n in range(1, options.nodes + 1)]
-        state = self._save(state, agents=tuple(made))
-        self._say(f"making {len(made)} agents with {', '.join(map(str, self.seats))} seats")
-        install(wiring.runtimes)
-        rpc = Rpc(str(state.rpc_url))
-        bank = Bank(rpc, Path(str(state.deployment)))
-        number = bank.deployment.pool_id(options.pool)
-        one = seat_stake(rpc, verify_deployment(rpc, bank.deployment), number)
+    def _seats_of(self, index: int, options: Options) -> int:
+        del options
+        return self.seats[index]
 
-        def seat(one_of: tuple[AgentState, int]) -> AgentState:
-            agent, own = one_of[0], replace(wiring, seats=one_of[1])
-            agent = nodes.make_agent(agent, own, bank, one * one_of[1] + OPERATOR_STAKE * 10**18)
-            bank.give(str(agent.operator), payment=OPERATOR_COINS * 10**6)
-            if self.appeals and bank.deployment.court is not None:
-                nodes.run_step(agent, own, "appeals", "allow", str(OPERATOR_COINS), "--yes", "--json")
-            return agent
-
-        with ThreadPoolExecutor(2) as pool:
-            seated = list(pool.map(seat, zip(made, self.seats, strict=True)))
-        return self._save(state, agents=tuple(seated))
+    def _seat(self, agent: AgentState, operator: str, wiring: nodes.Wiring, bank: Bank, seat_stake: int) -> AgentState:
+        stake = seat_stake * wiring.seats + OPERATOR_STAKE * 10**18
+        agent = nodes.seat_agent(agent, operator, wiring, bank, stake)
+        bank.give(operator, payment=OPERATOR_COINS * 10**6)
+        if self.appeals and bank.deployment.court is not None:
+            nodes.run_step(agent, wiring, "appeals", "allow", str(OPERATOR_COINS), "--yes", "--json")
+        return agent
 
     def _start_all(self, state: DevnetState, wiring: nodes.Wiring) -> DevnetState:
         del wiring

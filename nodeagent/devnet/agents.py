@@ -76,20 +76,27 @@ def run_step(agent: AgentState, wiring: Wiring, *words: str) -> str:
     return done.stdout.decode()
 
 
-def make_agent(agent: AgentState, wiring: Wiring, bank: Bank, stake: int) -> AgentState:
-    """``nodeagent init``, money for its operator, ``nodeagent seats take``: what an operator does, in that order.
+def init_agent(agent: AgentState, wiring: Wiring) -> str:
+    """``nodeagent init``: keys, configuration and runtime in the agent's home; returns its operator's address.
 
-    :param stake: what the seats need, in stake-token units
-    :raises DevnetFault: one of them fails
+    :raises DevnetFault: it fails
     """
     words = ["init", "--rpc-url", wiring.rpc_url, "--deployment", str(wiring.deployment), "--pool", wiring.pool]
     words += ["--copy-runtime-from", str(wiring.runtimes), "--kdf", "light", "--yes", "--json"]
-    made = json.loads(run_step(agent, wiring, *words))
-    bank.give(made["operator"], stake=stake)
+    return str(json.loads(run_step(agent, wiring, *words))["operator"])
+
+
+def seat_agent(agent: AgentState, operator: str, wiring: Wiring, bank: Bank, stake: int) -> AgentState:
+    """Money for its operator, then ``nodeagent seats take``, which gives the node the next free number.
+
+    :param stake: what the operator has for it, in stake-token units
+    :raises DevnetFault: it fails
+    """
+    bank.give(operator, stake=stake)
     taken = json.loads(
         run_step(agent, wiring, "seats", "take", str(wiring.seats), "--fund-key", "10", "--yes", "--json")
     )
-    return agent.model_copy(update={"operator": made["operator"], "node": int(taken["node"])})
+    return agent.model_copy(update={"operator": operator, "node": int(taken["node"])})
 
 
 def is_ready(agent: AgentState) -> bool:

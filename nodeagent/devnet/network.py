@@ -9,7 +9,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.devnet import agents as nodes
 from nodeagent.devnet.anvil import find_anvil, hurried, start_anvil
 from nodeagent.devnet.contracts import Bank, deploy, find_ape, find_project, seat_stake
-from nodeagent.devnet.processes import alive, stop, wait_until
+from nodeagent.devnet.processes import Process, alive, stop, wait_until
 from nodeagent.devnet.state import STATE, AgentState, DevnetFault, DevnetState, Running, load_state, locked, save_state
 from nodeagent.keys import create_keystore, fresh_password, write_secret
 from nodeagent.runtimes.install import install
@@ -129,33 +129,51 @@ class Devnet:
         return state
 
     def _seat_all(self, state: DevnetState, wiring: nodes.Wiring, options: Options) -> DevnetState:
+        """Homes are made two at a time, seats are taken one after the other: agent ``node-3`` runs node 3."""
         if not state.agents:
             names = [(f"node-{n}", nodes.home_of(self.home, n)) for n in range(1, options.nodes + 1)]
             state = self._save(state, agents=tuple(AgentState(name=name, home=home) for name, home in names))
-        waiting = [a for a in state.agents if a.node is None]
+        waiting = [index for index, agent in enumerate(state.agents) if agent.node is None]
         if not waiting:
             return state
-        self._say(f"making {len(waiting)} agents with {options.seats} seats each")
+        self._say(f"making {len(waiting)} agents")
         install(wiring.runtimes)
         rpc = Rpc(_url(state))
         bank = Bank(rpc, _record(state))
         deployment = verify_deployment(rpc, bank.deployment)
-        stake = seat_stake(rpc, deployment, deployment.pool_id(options.pool)) * options.seats
+        one = seat_stake(rpc, deployment, deployment.pool_id(options.pool))
+        unseated = [state.agents[index] for index in waiting]
         with ThreadPoolExecutor(2) as pool:
-            made = {a.name: a for a in pool.map(lambda a: nodes.make_agent(a, wiring, bank, stake), waiting)}
-        return self._save(state, agents=tuple(made.get(a.name, a) for a in state.agents))
+            operators = pool.map(lambda agent: nodes.init_agent(agent, wiring), unseated)
+            for index, agent, operator in zip(waiting, unseated, operators, strict=True):
+                own = replace(wiring, seats=self._seats_of(index, options))
+                seated = self._seat(agent, operator, own, bank, one)
+                state = self._save(state, agents=(*state.agents[:index], seated, *state.agents[index + 1 :]))
+                self._say(f"  {seated.name} of {len(state.agents)} has {own.seats} seats as node {seated.node}")
+        return state
+
+    def _seats_of(self, index: int, options: Options) -> int:
+        """Seats of an agent, by its place in the list."""
+        del index
+        return options.seats
+
+    def _seat(self, agent: AgentState, operator: str, wiring: nodes.Wiring, bank: Bank, seat_stake: int) -> AgentState:
+        return nodes.seat_agent(agent, operator, wiring, bank, seat_stake * wiring.seats)
 
     def _start_all(self, state: DevnetState, wiring: nodes.Wiring) -> DevnetState:
         for index, agent in enumerate(state.agents):
             if nodes.is_running(agent):
                 continue
-            process = nodes.start_agent(agent, wiring)
+            process = self._launch(agent, wiring)
             fresh = agent.model_copy(update={"process": Running.of(process)})
             state = self._save(state, agents=(*state.agents[:index], fresh, *state.agents[index + 1 :]))
         for agent in state.agents:
             log, ready = agent.home / "agent.log", partial(nodes.is_ready, agent)
             wait_until(ready, agent.process.process if agent.process else None, f"agent {agent.name}", log, READY_S)
         return state
+
+    def _launch(self, agent: AgentState, wiring: nodes.Wiring) -> Process:
+        return nodes.start_agent(agent, wiring)
 
     # --- down and status ------------------------------------------------------------------------------------
 
