@@ -53,7 +53,7 @@ class Kind(IntEnum):
 def parse_mix(text: str) -> dict[Kind, float]:
     """``kind=share,…`` as shares of stake; what is left is honest.
 
-    :raises BadMix: an unknown kind, a share that is no number in [0, 1], or more than everything
+    :raises BadMix: an unknown kind or one named twice, a share that is no number in [0, 1], or more than everything
     """
     names = {kind.title: kind for kind in Kind if kind is not Kind.NOBODY}
     mix: dict[Kind, float] = {}
@@ -67,12 +67,15 @@ def parse_mix(text: str) -> dict[Kind, float]:
             share = -1.0
         if not 0 <= share <= 1:
             raise BadMix(f"share {value.strip()!r} of {name.strip()} is not a number from 0 to 1")
+        if names[name.strip()] in mix:
+            raise BadMix(f"{name.strip()} is twice in the mix", hint="give each kind one share")
         mix[names[name.strip()]] = share
     rest = 1 - sum(share for kind, share in mix.items() if kind is not Kind.HONEST)
-    stated = mix.get(Kind.HONEST, rest)
-    if rest < -1e-9 or abs(stated - rest) > 1e-9:
+    if rest < -1e-9:
+        raise BadMix(f"the shares add up to {sum(mix.values()):g}", hint="give shares that add up to at most 1")
+    if Kind.HONEST in mix and abs(mix[Kind.HONEST] - rest) > 1e-9:
         raise BadMix(
-            f"the shares add up to {1 - rest + stated:g}", hint="give shares that add up to 1, or leave honest out"
+            f"the shares add up to {sum(mix.values()):g}", hint="give shares that add up to 1, or leave honest out"
         )
     return {Kind.HONEST: max(0.0, rest), **{k: v for k, v in mix.items() if k is not Kind.HONEST and v > 0}}
 

@@ -24,8 +24,12 @@ def test_parse_mix__shares__leave_the_rest_honest() -> None:
         ("spy=0.1", "unknown kind 'spy'"),
         ("cartel=x", "share 'x' of cartel"),
         ("cartel=1.2", "share '1.2'"),
-        ("cartel=0.7,lazy=0.7", "add up to"),
-        ("honest=0.5,cartel=0.2", "add up to"),
+        ("cartel=0.7,lazy=0.7", r"add up to 1\.4"),
+        ("cartel=0.6,lazy=0.6", r"add up to 1\.2"),
+        ("honest=0.5,cartel=0.2", r"add up to 0\.7"),
+        ("honest=0.5,cartel=1", r"add up to 1\.5"),
+        ("cartel=0.1, cartel=0.2", "cartel is twice"),
+        ("honest=0.5,honest=0.5", "honest is twice"),
     ],
 )
 def test_parse_mix__nonsense__says_what_is_wrong(text: str, message: str) -> None:
