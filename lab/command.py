@@ -18,6 +18,7 @@ from lab.run import Outcome, play
 from lab.scenario import Scenario
 from lab.scenarios import SCENARIOS, find
 from lab.stage import Say
+from nodeagent.cli.common import make_folder
 from nodeagent.devnet.contracts import find_ape, find_project
 
 
@@ -45,12 +46,13 @@ def perform(options: LabOptions, say: Say) -> dict[str, Any]:
     """Runs the scenarios and writes the report after each; returns it.
 
     :raises UnknownScenario: a name is none
+    :raises NoFolder: the report could not be written
     :raises DevnetFault: the toolkit is missing, or a step of a network failed
     """
     scenarios = [find(name) for name in options.names] or list(SCENARIOS)
     find_ape()
     project = find_project()
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     outcomes: list[Outcome] = []
     found = report(outcomes)
     for seats in dict.fromkeys(scenario.seats for scenario in scenarios):

@@ -21,6 +21,7 @@ from lab.simulate.plot import draw_plot, need_plots
 from lab.simulate.report import DECIMALS, as_json, show
 from lab.simulate.run import Outcome, simulate
 from lab.simulate.world import Options
+from nodeagent.cli.common import make_folder
 
 PROCESSES = 2
 
@@ -88,13 +89,13 @@ def understand(given: dict[str, Any]) -> Request:
 def perform(request: Request, as_json_only: bool) -> dict[str, Any]:
     """Runs everything, writes ``simulate.json`` and ``simulate.png`` and prints the tables unless told not to."""
     began = time.perf_counter()
+    make_folder(request.out)
     if request.sweep:
-        need_plots()  # said before minutes are spent
+        need_plots()  # both said before minutes are spent
     with _bar(request.options.shards, "shards") as done:
         mix = simulate(request.options, done)
     sweep = run_sweep(request.options, request.sweep)
     report = as_json(mix, sweep, time.perf_counter() - began)
-    request.out.mkdir(parents=True, exist_ok=True)
     (request.out / "simulate.json").write_text(json.dumps(report, indent=2) + "\n")
     if sweep:
         draw_plot(sweep, request.out / "simulate.png")

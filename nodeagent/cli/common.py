@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -104,6 +105,21 @@ def has_terminal() -> bool:
 def ask(question: str, default: Any, yes: bool) -> Any:
     """A prompt with its default, which ``--yes`` takes unasked."""
     return default if yes else click.prompt(question, default=default, err=True)
+
+
+class NoFolder(Fatal):
+    """A folder for output cannot be made, or nothing can be written into it."""
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder for output, and tries it, before anything is done that would be lost. Raises NoFolder."""
+    import tempfile
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise NoFolder(f"cannot write to {path}: {error.strerror}", hint="name another folder with --out") from None
 
 
 def start_logging(as_json: bool, level: str = "info") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nodeagent.cli.common import say
+from nodeagent.cli.common import make_folder, say
 from nodeagent.cli.devnet import PROJECT, terminable
 
 
@@ -35,6 +35,7 @@ def demo(files: Path | None, nodes: int, appeal: bool, keep: bool, out: Path | N
     find_ape()
     project = project or find_project()
     place = (out or project / "build" / "demo").resolve()
+    make_folder(place)
     if appeal:
         _appeal(project, place, keep)
         return

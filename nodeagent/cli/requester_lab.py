@@ -38,6 +38,8 @@ def lab(
     run. Exit code 1 when anything comes out otherwise than it must. Needs a checkout and the toolkit extra. The chain's
     randomness is its own: a seed repeats models, inputs and guesses, not draws.
     """
+    if names and everything:
+        raise click.UsageError("--scenario names some and --all means all of them: give one of the two")
     command = load_lab("lab.command")
     if only_list:
         found = command.list_scenarios()
@@ -48,7 +50,7 @@ def lab(
         return
     if not names and not everything:
         raise click.UsageError("name a --scenario, or --all of them; --list shows their names")
-    options = command.LabOptions(() if everything else names, epochs, seed, out / "devnet", out, keep)
+    options = command.LabOptions(names, epochs, seed, out / "devnet", out, keep)
     from nodeagent.cli.devnet import terminable
 
     with terminable():

@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from lab.simulate.command import parse_coins, parse_sweep, run_sweep, understand
 from lab.simulate.kinds import BadMix, Kind
 from lab.simulate.plot import NoPlots, draw_plot, need_plots
 from nodeagent.cli import requester_simulate
+from nodeagent.cli.common import NoFolder
+from nodeagent.cli.requester_lab import lab
 from nodeagent.cli.requester_simulate import NoLab, load_lab, simulate
 
 PLOTS = importlib.util.find_spec("matplotlib") is not None
@@ -110,6 +113,31 @@ def test_simulate__nonsense__is_refused_in_words(args: tuple[str, ...], message:
     with pytest.raises(BadMix, match=message):
         invoke(*args, "--out", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+def test_simulate__folder_that_cannot_be_made__is_said_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("lab.simulate.command.simulate", lambda *_: pytest.fail("it ran"))
+    with pytest.raises(NoFolder, match=r"cannot write to .*/file/deep: Not a directory"):
+        invoke("--sweep", "off", "--out", str(tmp_path / "file" / "deep"))
+
+
+@pytest.mark.parametrize("args", [("--scenario", "lazy", "--all"), ("--all", "--scenario", "lazy", "--list")])
+def test_lab__a_scenario_and_all__is_a_usage_error(args: tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError, match="one of the two"):
+        lab.main(list(args), standalone_mode=False)
+
+
+def test_lab__folder_that_cannot_be_made__is_said_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("lab.command.find_ape", lambda: None)
+    monkeypatch.setattr("lab.command.LabNet", lambda *_, **__: pytest.fail("it started"))
+    with pytest.raises(NoFolder, match=r"cannot write to .*/file/deep: Not a directory"):
+        lab.main(["--scenario", "lazy", "--out", str(tmp_path / "file" / "deep")], standalone_mode=False)
 
 
 def test_parse_sweep__ranges__include_both_ends() -> None:
