@@ -18,7 +18,7 @@ import click
 
 from lab.simulate.kinds import BadMix, Kind, parse_mix, parse_seats
 from lab.simulate.plot import draw_plot, need_plots
-from lab.simulate.report import DECIMALS, as_json, show
+from lab.simulate.report import DECIMALS, absent, as_json, show
 from lab.simulate.run import Outcome, simulate
 from lab.simulate.world import Options
 from nodeagent.cli.common import make_folder
@@ -94,6 +94,8 @@ def perform(request: Request, as_json_only: bool) -> dict[str, Any]:
         need_plots()  # both said before minutes are spent
     with _bar(request.options.shards, "shards") as done:
         mix = simulate(request.options, done)
+    for line in absent(mix):
+        click.echo(line, err=True)
     sweep = run_sweep(request.options, request.sweep)
     report = as_json(mix, sweep, time.perf_counter() - began)
     (request.out / "simulate.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -102,14 +102,26 @@ def show(mix: Outcome, sweep: Sequence[Outcome]) -> str:
     return "\n\n".join(parts)
 
 
+def absent(outcome: Outcome) -> list[str]:
+    """Kinds of the mix that are nobody, because their share of the stake is less than a node's."""
+    there = {party.kind for party in outcome.parties}
+    seats = sum(party.seats for party in outcome.parties)
+    nodes = f"{outcome.options.nodes} nodes with {seats} seats"
+    return [
+        f"warning: nobody is {kind.title}: {share:g} of the stake is less than one of {nodes}"
+        for kind, share in outcome.options.mix.items()
+        if share > 0 and kind.title not in there
+    ]
+
+
 def _parties(outcome: Outcome) -> str:
-    head = ["kind", "nodes", "seats", "drawn", "paid", "forfeited", "slashed", "slashes", "appeals", "rewards"]
+    head = ["kind", "nodes", "seats", "drawn", "slashes", "paid", "forfeited", "slashed", "bonds net", "rewards"]
     rows = [[*head, "net per seat", "against honest"]]
     honest = honest_net(outcome)
     for p in outcome.parties:
         money = [coins(x) for x in (p.paid, p.forfeited, p.slashed)]
         more = [coins(x) for x in (-p.appeals_cost, p.rewards, p.net_per_seat, p.net_per_seat - honest)]
-        rows.append([p.kind, *(f"{n:,}" for n in (p.nodes, p.seats, p.duties)), *money, f"{p.slashes:,}", *more])
+        rows.append([p.kind, *(f"{n:,}" for n in (p.nodes, p.seats, p.duties, p.slashes)), *money, *more])
     return table(rows)
 
 

@@ -124,6 +124,25 @@ def test_simulate__folder_that_cannot_be_made__is_said_before_anything_runs(
         invoke("--sweep", "off", "--out", str(tmp_path / "file" / "deep"))
 
 
+def test_simulate__a_share_below_a_node__warns_that_nobody_is_of_the_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--nodes", "3", "--seats", "1", "--appeal-epochs", "0", "--sweep", "off", "--json", "--out", str(tmp_path)]
+    invoke(*few, "--mix", "lazy=0.01,cartel=0.34")
+    found = capsys.readouterr()
+    assert "nobody is lazy: 0.01 of the stake is less than one of 3 nodes with 3 seats" in found.err
+    assert "cartel" not in found.err
+    assert {p["kind"] for p in json.loads(found.out)["scenarios"][0]["parties"]} == {"honest", "cartel"}
+
+
+def test_show__parties__counts_come_before_money(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    invoke("--sweep", "off", "--out", str(tmp_path))
+    head = capsys.readouterr().out.splitlines()[0].split("  ")
+    names = [name.strip() for name in head if name.strip()]
+    assert names[:5] == ["kind", "nodes", "seats", "drawn", "slashes"]
+    assert names[5:10] == ["paid", "forfeited", "slashed", "bonds net", "rewards"]
+
+
 @pytest.mark.parametrize("args", [("--scenario", "lazy", "--all"), ("--all", "--scenario", "lazy", "--list")])
 def test_lab__a_scenario_and_all__is_a_usage_error(args: tuple[str, ...]) -> None:
     with pytest.raises(click.UsageError, match="one of the two"):
