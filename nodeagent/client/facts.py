@@ -6,12 +6,15 @@ from typing import Any
 
 from nodeagent.chain.deployment import Deployment
 from nodeagent.chain.doors import Doors
-from nodeagent.chain.rpc import Rpc
+from nodeagent.chain.rpc import Rpc, RpcLike
 from nodeagent.client.quote import MarketFacts, Seating
 from nodeagent.protocol.epochs import counting_epoch
 from nodeagent.protocol.types import PoolId
 
-PACE_BLOCKS = 100  # over which the time between blocks is measured
+PACE_BLOCKS = (4, 12, 100)
+"""Numbers of last blocks over which the time between blocks is measured: the fewest that take ``PACE_S``, for
+timestamps are whole seconds, and older blocks may have come at another pace."""
+PACE_S = 6
 
 
 def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
@@ -94,8 +97,13 @@ def spec_of(
     }
 
 
-def _block_seconds(rpc: Rpc, block: int, time: int) -> float:
-    back = min(PACE_BLOCKS, block)
-    if back == 0:
-        return 1.0
-    return max(0.0, (time - int(rpc.block(block - back)["timestamp"], 16)) / back)
+def _block_seconds(rpc: RpcLike, block: int, time: int) -> float:
+    took, back = 0, 0
+    for wanted in PACE_BLOCKS:
+        back = min(wanted, block)
+        if back == 0:
+            return 1.0
+        took = time - int(rpc.call("eth_getBlockByNumber", [hex(block - back), False])["timestamp"], 16)
+        if took >= PACE_S:
+            break
+    return max(0.0, took / back)
