@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nodeagent.chain.events import JobPosted
     from nodeagent.client.jobstate import JobState
     from nodeagent.client.plan import JobPlan
+    from nodeagent.client.posting import Poster
+    from nodeagent.client.quote import Quote
 
 PUBLIC = "models and inputs are public: anyone can fetch them, nodes must"
 
@@ -115,18 +117,10 @@ def post_or_attach(
     yes: bool = False,
 ) -> tuple[JobPosted, JobPlan]:
     """The job of these arguments: the one that is there, or, after a quote and a yes, a new one."""
-    from nodeagent.client.jobstate import JobState
-    from nodeagent.client.posting import Poster, announce
+    from nodeagent.client.posting import Poster
 
     plan = _plan(session, model, inputs, options, title)
-    fresh = JobState(
-        chain_id=session.deployment.chain_id,
-        market=session.deployment.market,
-        requester=session.address,
-        manifest=plan.digest.hex(),
-        title=plan.manifest.title,
-        out=str(out.resolve()) if out else None,
-    )
+    fresh = _state(session, plan, out)
     poster = Poster(session.rpc, session.deployment, session.wallet, session.states, say)
     made = make_quote(session, options, plan.manifest.tasks, plan.manifest.units)
     state: JobState = fresh if new else session.states.load(fresh)
@@ -138,10 +132,37 @@ def post_or_attach(
     say(PUBLIC)
     show_quote(session, made, plan)
     confirm_no(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
+    return _pay(session, poster, state, made, plan, approve), plan
+
+
+def post_again(session: Session, plan: JobPlan, options: TermOptions) -> JobPosted:
+    """Posts a job that this session has planned and quoted before, without asking or showing the quote again."""
+    from nodeagent.client.posting import Poster
+
+    poster = Poster(session.rpc, session.deployment, session.wallet, session.states, say)
+    made = make_quote(session, options, plan.manifest.tasks, plan.manifest.units)
+    return _pay(session, poster, _state(session, plan, None), made, plan, approve=False)
+
+
+def _state(session: Session, plan: JobPlan, out: Path | None) -> JobState:
+    from nodeagent.client.jobstate import JobState
+
+    return JobState(
+        chain_id=session.deployment.chain_id,
+        market=session.deployment.market,
+        requester=session.address,
+        manifest=plan.digest.hex(),
+        title=plan.manifest.title,
+        out=str(out.resolve()) if out else None,
+    )
+
+
+def _pay(session: Session, poster: Poster, state: JobState, made: Quote, plan: JobPlan, approve: bool) -> JobPosted:
     from nodeagent.cli.requester_serve import serving
+    from nodeagent.client.posting import announce
 
     with serving(session, plan.cid) as endpoint:
         announce(session.rpc, session.deployment, session.wallet, endpoint)
         posted = poster.post(state, made, use_permit=not approve)
     say(f"posted job {posted.job.job} in {posted.job.at.tx}")
-    return posted.job, plan
+    return posted.job
