@@ -2,6 +2,7 @@
 
 Shards are posted until a committee holds both liars. They agree, so their wrong answer settles. The third member was
 outvoted: its agent computes again in a fresh process, appeals, five others judge, the verdict overturns, the liars pay.
+A job has one lie at most: a second case about the same batch would share the money that this one tells of.
 """
 
 from __future__ import annotations
@@ -9,43 +10,45 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lab.story.books import Money, events_since, money_of
-from lab.story.cast import Cast
-from nodeagent.chain.errors import RpcError
-from nodeagent.chain.events import Slashed
+from lab.chainlog import ChainLog
+from lab.story.account import Account, account_of
+from lab.story.account import faults as money_faults
+from lab.story.books import events_since
+from lab.story.cast import Cast, StoryNet
+from lab.story.following import follow, looks
+from lab.story.liar import chosen
+from lab.story.telling import tell
+from nodeagent.chain.events import JobPosted, Slashed
 from nodeagent.cli.common import whole
 from nodeagent.cli.requester_common import Session
-from nodeagent.cli.requester_post import post_or_attach
+from nodeagent.cli.requester_post import post_again, post_or_attach
 from nodeagent.cli.requester_quote import TermOptions
 from nodeagent.cli.requester_serve import serving
 from nodeagent.cli.requester_wait import result_fetcher
+from nodeagent.client.cases import Settlement
 from nodeagent.client.fetching import fetch_all, holders
 from nodeagent.client.history import Follower, History
 from nodeagent.client.inputs import npz_bytes
 from nodeagent.client.outputs import RECEIPTS, write_out
 from nodeagent.client.progress import bar, progress_of
 from nodeagent.client.verifying import load_receipts, verify
-from nodeagent.client.why import gather, tell
+from nodeagent.client.why import Attempt, gather
 from nodeagent.demo.files import INPUT, Magika, default_roots, some_files
-from nodeagent.devnet.network import Devnet
 from nodeagent.errors import Transient
+from nodeagent.protocol.types import JobId, NodeId, Shard
 from nodeagent.runtimes.install import install
 
 FILES, SHARD, WORK = 24, 2, 2
 EPOCH_S = 6.0  # for a machine that is idle: nine agents share its cores
-MOST_JOBS, PATIENCE_S, POLL_S = 20, 300.0, 0.3
+MOST_JOBS = 20
 Say = Callable[[str], None]
-PASSING = ("is computing", "sealed", "draw can no longer", "can be appealed", "is open until")  # soon untrue
-POURED = ("returned", "refunded", "burned")
-"""Where what is forfeited goes, and what the judges did not earn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,8 @@ class Told:
     liars: tuple[int, ...]
     members: tuple[int, ...]
     judges: tuple[int, ...]
-    money: Money
+    account: Account
     final: int  # tasks of the shard that the chain calls final
-    honest_slashed: int
 
 
 def run_story(project: Path, out: Path, keep: bool, say: Say) -> dict[str, Any]:
@@ -70,12 +72,15 @@ def run_story(project: Path, out: Path, keep: bool, say: Say) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     model, inputs = _stage(out)
     install(project / "build" / "runtimes")
-    devnet = Devnet(out / "appeal-devnet", say, project)
+    devnet = StoryNet(out / "appeal-devnet", say, project)
     devnet.down()
     try:
-        cast = Cast(devnet, _block_time())
+        cast = Cast(devnet, _block_time(), say)
         liars = " and ".join(str(n) for n in cast.liars)
-        say(f"nodes {liars} run a changed model: they answer wrong, and alike")
+        say(
+            f"nodes {liars} are of one party: in the first shard of a job that drew both, they change what they "
+            "computed, in the same way; in all others they are honest"
+        )
         told = _play(cast, out, model, inputs, say)
     finally:
         if not keep:
@@ -96,9 +101,7 @@ def faults(report: dict[str, Any]) -> list[str]:
         found.append(f"slashed were {report['slashed']}, the liars are {report['liars']}")
     if report["honest_slashed"]:
         found.append(f"honest nodes lost {report['honest_slashed']} of stake")
-    taken, given = sum(report["forfeited"].values()) + report["unearned"], sum(report[k] for k in POURED)
-    if taken != given:
-        found.append(f"the case took {taken} and gave out {given}")
+    found += report["does_not_add_up"]
     if report["final_tasks"] != report["tasks"]:
         found.append(f"{report['final_tasks']} of {report['tasks']} tasks are final")
     return found
@@ -126,23 +129,35 @@ def _play(cast: Cast, out: Path, model: Path, inputs: Path, say: Say) -> Told:
     history, shard, manifest = _until_a_lie_settles(cast, session, model, inputs, say)
     follower = Follower(session.rpc, session.deployment, history.posted)
     with serving(session, manifest):
-        history = _follow(cast, follower, shard, say)
-    case = history.cases[shard]
+        history = follow(cast, follower, shard, say)
     facts = gather(cast.rpc, cast.deployment, history, shard)
     final = _final_tasks(session, history, shard, out, say)
-    events = events_since(cast.rpc, cast.deployment, case.at.block)
-    money = money_of(history.posted.job, case, history.posted.requester, events)
     honest = set(cast.honest)
     since = events_since(cast.rpc, cast.deployment, started)
     slashed = sum(e.amount for e in since if isinstance(e, Slashed) and int(e.node) in honest)
-    members = facts.attempts[-1].members or ()
-    judges = facts.trials[-1].members or ()
-    told = Told(
-        history, shard, tuple(cast.liars), tuple(int(m.node) for m in members), tuple(int(m.node) for m in judges),
-        money, final, slashed,
-    )  # fmt: skip
-    _tell_money(cast, session, told, say)
-    return told
+    members = _drawn(facts.attempts, history.settled[shard])
+    judges = _drawn(facts.trials, history.cases[shard].settlement)
+    account = account_of(cast, history, shard, judges, slashed)
+    _tell_money(cast, session, account, say)
+    return Told(history, shard, tuple(cast.liars), members, judges, account, final)
+
+
+def _tell_money(cast: Cast, session: Session, account: Account, say: Say) -> None:
+    symbol, decimals = session.token
+    stake, places = cast.doors.stake_token.describe()
+
+    def coins(amount: int) -> str:
+        return f"{amount / 10**decimals:.{decimals}f} {symbol}"
+
+    say(f"the money (a unit is {whole(1, decimals)} {symbol}):")
+    for line in tell(account, coins, lambda amount: f"{whole(amount, places)} {stake}", cast.name):
+        say(f"  {line}")
+
+
+def _drawn(attempts: Sequence[Attempt], settled: Settlement | None) -> tuple[NodeId, ...]:
+    """The committee of the attempt that settled, slot by slot."""
+    ended = (a for a in attempts if settled is not None and a.number == settled.entry.attempt)
+    return tuple(member.node for attempt in ended for member in attempt.members or ())
 
 
 def _until_a_lie_settles(cast: Cast, session: Session, model: Path, inputs: Path, say: Say) -> tuple[History, int, str]:
@@ -151,57 +166,45 @@ def _until_a_lie_settles(cast: Cast, session: Session, model: Path, inputs: Path
         pool="cpu", shard_size=SHARD, committee=3, quorum=2, pace=0, work=WORK, attempts=3, appeal_epochs="auto",
         units="auto", unit_price=None, max_price=None,
     )  # fmt: skip
-    for _ in range(MOST_JOBS):
-        posted, plan = post_or_attach(session, model, inputs, terms, title="a story of an appeal", new=True, yes=True)
-        follower = Follower(session.rpc, session.deployment, posted)
-        shown = ""
+    posted, plan = post_or_attach(session, model, inputs, terms, title="a story of an appeal", new=True, yes=True)
+    for number in range(MOST_JOBS):
+        if number:
+            posted = post_again(session, plan, terms)
         with serving(session, plan.cid):
-            deadline = time.monotonic() + PATIENCE_S
-            while time.monotonic() < deadline:
-                history = follower.read()
-                progress = progress_of(history, session.deployment)
-                if bar(progress) != shown:
-                    shown = bar(progress)
-                    say(f"job {posted.job} {shown}")
-                lies = [s for s in sorted(history.settled) if _both_lied(cast, history, s)]
-                if lies:
-                    say(f"shard {lies[0]} of job {posted.job} was settled by both liars; what happened to it:")
-                    return history, lies[0], plan.cid
-                if history.done or progress.ended:
-                    break
-                time.sleep(POLL_S)
-        say(f"no committee of job {posted.job} held both liars, or they were outvoted: posting once more")
+            history, lie = _until_it_ends(cast, session, posted, say)
+        if lie is not None and _settled_by(history, lie, cast):
+            say(f"shard {lie} of job {posted.job} was settled by both liars; what happened to it:")
+            return history, lie, plan.cid
+        why = "no committee drew both liars" if lie is None else f"a liar was late in shard {lie}"
+        say(f"job {posted.job} has no wrong answer, {why}: another one is needed")
     raise Transient(f"{MOST_JOBS} jobs settled without both liars in one committee", hint="run the demo again")
 
 
-def _both_lied(cast: Cast, history: History, shard: int) -> bool:
-    """Whether the liars' common answer is the one that settled."""
-    return {int(answer.node) for _, answer in holders(history, shard)} >= set(cast.liars)
+def _until_it_ends(cast: Cast, session: Session, posted: JobPosted, say: Say) -> tuple[History, int | None]:
+    """Watches a job until the liars' answer or everything settled; returns the shard that they lie in, too."""
+    shown, lie = "", None
+    for history in looks(Follower(session.rpc, session.deployment, posted)):
+        progress = progress_of(history, session.deployment)
+        if bar(progress) != shown:
+            shown = bar(progress)
+            say(f"job {posted.job} {shown}")
+        if history.settled and lie is None:
+            lie = lie_in(ChainLog(cast.rpc, cast.deployment, posted.terms.pool), posted.job, set(cast.liars))
+        if history.done or progress.ended or (lie is not None and _settled_by(history, lie, cast)):
+            return history, lie
+    raise AssertionError("looks() ends by raising")
 
 
-def _follow(cast: Cast, follower: Follower, shard: int, say: Say) -> History:
-    """Tells what is new until the liars are reported, and the member that was right has its pay."""
-    told: set[str] = set()
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        try:
-            history = follower.read()
-            lines = tell(gather(cast.rpc, cast.deployment, history, shard))
-        except (Transient, RpcError):
-            time.sleep(POLL_S)
-            continue
-        for line in lines[1:]:
-            if line not in told and not any(words in line for words in PASSING):
-                say(f"  epoch {history.head.block // cast.deployment.epoch_blocks}: {line.strip()}")
-            told.add(line)
-        case = history.cases.get(shard)
-        if case is not None and case.verdict is not None:
-            reported = {int(w.node) for w in case.wrong} >= set(cast.liars)
-            claimed = any(c.shard == shard for c in history.claims)
-            if not case.overturned or (reported and claimed):
-                return history
-        time.sleep(POLL_S)
-    raise Transient("the appeal did not end in time: this machine was too slow or too busy", hint="run it again")
+def lie_in(log: ChainLog, job: JobId, liars: set[int]) -> int | None:
+    """The shard of a job that the liars lie in, by the draws and the rule that they have."""
+    known = log.world.jobs[job]
+    begun = [shard for shard in map(Shard, range(known.terms.shards)) if log.begun(known, shard)]
+    return chosen((log.draw(known, shard, 0) for shard in begun), job, known.terms.quorum, set(map(NodeId, liars)))
+
+
+def _settled_by(history: History, shard: int, cast: Cast) -> bool:
+    """Whether the answer that both liars gave is the one that settled."""
+    return shard in history.settled and {int(a.node) for _, a in holders(history, shard)} >= set(cast.liars)
 
 
 def _final_tasks(session: Session, history: History, shard: int, out: Path, say: Say) -> int:
@@ -218,31 +221,8 @@ def _final_tasks(session: Session, history: History, shard: int, out: Path, say:
     return sum(v.problem is None for v in verdicts)
 
 
-def _tell_money(cast: Cast, session: Session, told: Told, say: Say) -> None:
-    money, (stake, decimals) = told.money, cast.doors.stake_token.describe()
-
-    def staked(amount: int) -> str:
-        return f"{whole(amount, decimals)} {stake}"
-
-    case = told.history.cases[told.shard]
-    say("the money:")
-    say(f"  the accuser {case.accuser} paid a bond of {session.money(money.bond)}, which paid the judges")
-    for node, amount in money.forfeited.items():
-        say(f"  {cast.name(node)} forfeited {session.money(amount)} of pay that had not matured")
-    say(
-        f"  of that {session.money(money.returned)} went to the accuser, {session.money(money.refunded)} to the "
-        f"requester, {session.money(money.burned)} to nobody"
-    )
-    for node, amount in money.slashed.items():
-        say(f"  {cast.name(node)} lost {staked(amount)} of stake: a tenth to the accuser, the rest burned")
-    say(f"  the accuser's tenth: {staked(money.reward)}")
-    for node, amount in money.claimed.items():
-        say(f"  {cast.name(node)} was right and claimed its pay of {session.money(amount)}")
-    say(f"  stake lost by honest nodes: {staked(told.honest_slashed)}")
-
-
 def _report(told: Told) -> dict[str, Any]:
-    history, case = told.history, told.history.cases[told.shard]
+    history, case, money = told.history, told.history.cases[told.shard], told.account.money
     return {
         "job": int(history.posted.job),
         "shard": told.shard,
@@ -257,6 +237,12 @@ def _report(told: Told) -> dict[str, Any]:
         "unearned": case.refund or 0,
         "tasks": len(range(SHARD)),
         "final_tasks": told.final,
-        "honest_slashed": told.honest_slashed,
-        **{k: {str(n): v for n, v in x.items()} if isinstance(x, dict) else x for k, x in told.money.as_json().items()},
+        "honest_slashed": told.account.honest_slashed,
+        "held": told.account.held,
+        "accuser_node": told.account.accuser,
+        "accuser_before": asdict(told.account.before),
+        "accuser_after": asdict(told.account.after),
+        "accuser_moves": told.account.moves,
+        "does_not_add_up": money_faults(told.account),
+        **{k: {str(n): v for n, v in x.items()} if isinstance(x, dict) else x for k, x in money.as_json().items()},
     }

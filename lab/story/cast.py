@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-import tomli_w
-
+from lab.agents.plug import ORDERS
 from nodeagent.chain.deployment import Deployment, load_deployment, verify_deployment
 from nodeagent.chain.doors import Doors
 from nodeagent.chain.rpc import Rpc
-from nodeagent.config import Home, load_config
-from nodeagent.devnet.agents import run_step
-from nodeagent.devnet.contracts import Bank
+from nodeagent.config import Home
+from nodeagent.devnet import agents as nodes
+from nodeagent.devnet.contracts import Bank, find_project
 from nodeagent.devnet.network import Devnet, Options
-from nodeagent.devnet.processes import stop
+from nodeagent.devnet.processes import Process, spawn
 from nodeagent.devnet.state import AgentState, DevnetFault, DevnetState, load_state
+from nodeagent.protocol.types import NodeId
+from nodeagent.worker.appealbook import Appeal, recorded
 
 NODES, LIARS, SEATS = 9, 2, 2
 PURSE = 100 * 10**6  # payment-token units that an honest operator has for bonds
 ALLOWED = "100"
-LIAR = Path(__file__).with_name("liar.py")
+LIAR = "lab.story.liar"
+
+
+class StoryNet(Devnet):
+    """A devnet whose last agents are started as liars."""
+
+    def _launch(self, agent: AgentState, wiring: nodes.Wiring) -> Process:
+        state = load_state(self.home)
+        party = [a.node for a in state.agents[-LIARS:]] if state is not None else []
+        if agent.node not in party:
+            return super()._launch(agent, wiring)
+        argv = [sys.executable, "-m", LIAR, "--home", str(agent.home), "run"]
+        env = nodes.environment(wiring) | {ORDERS: json.dumps({"members": party})}
+        env["PYTHONPATH"] = str(self._project or find_project())
+        return spawn(argv, agent.home / "agent.log", cwd=agent.home, env=env)
 
 
 class Cast:
     """The devnet and who plays what. ``devnet.down`` ends everything."""
 
-    def __init__(self, devnet: Devnet, block_time: float) -> None:
+    def __init__(self, devnet: Devnet, block_time: float, say: Callable[[str], None]) -> None:
         self.devnet = devnet
         self.options = Options(nodes=NODES, seats=SEATS, block_time=block_time)
         self.devnet.up(self.options)
@@ -34,8 +51,8 @@ class Cast:
         record = self.devnet.wiring(self.options).deployment
         self.deployment: Deployment = verify_deployment(self.rpc, load_deployment(record))
         self.doors = Doors.of(self.rpc, self.deployment)
+        say(f"the operators of the {len(self.honest)} honest nodes let the Court take bonds: nodeagent appeals allow")
         self._allow(Bank(self.rpc, record))
-        self._corrupt()
 
     @property
     def state(self) -> DevnetState:
@@ -56,20 +73,24 @@ class Cast:
     def name(self, node: int) -> str:
         return f"node {node} (liar)" if node in self.liars else f"node {node}"
 
-    def _allow(self, bank: Bank) -> None:
-        """What an operator does who wants its agent to appeal: ``nodeagent appeals allow``."""
-        wiring = self.devnet.wiring(self.options)
-        for agent in self.honest.values():
-            bank.give(str(agent.operator), payment=PURSE)
-            run_step(agent, wiring, "appeals", "allow", ALLOWED, "--yes", "--json")
+    def node_of(self, operator: str) -> NodeId | None:
+        """The node of an operator; None for anybody else."""
+        found = (a.node for a in self.state.agents if str(a.operator).lower() == operator.lower())
+        return NodeId(node) if (node := next(found, None)) is not None else None
 
-    def _corrupt(self) -> None:
-        """Two operators replace their agents' executor and start them again."""
-        for agent in self.liars.values():
-            if agent.process is not None:
-                stop([agent.process.process])
-            home = Home(agent.home)
-            config = load_config(home).model_dump(exclude_defaults=True, exclude_none=True)
-            argv = [sys.executable, "-s", "-P", str(LIAR)]
-            home.config.write_text(tomli_w.dumps({**config, "executor_argv": argv}))
-        self.devnet.up(self.options)
+    def appeal_of(self, node: NodeId, job: int, shard: int) -> Appeal | None:
+        """What an honest node's agent wrote down about a shard in which it was outvoted."""
+        agent = self.honest.get(node)
+        found = (row for row in (recorded(Home(agent.home).database) if agent else ()))
+        return next((row for row in found if row.key == (job, shard)), None)
+
+    def _allow(self, bank: Bank) -> None:
+        """What an operator does who wants its agent to appeal."""
+        wiring = self.devnet.wiring(self.options)
+
+        def allow(agent: AgentState) -> None:
+            bank.give(str(agent.operator), payment=PURSE)
+            nodes.run_step(agent, wiring, "appeals", "allow", ALLOWED, "--yes", "--json")
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(allow, self.honest.values()))

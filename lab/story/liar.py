@@ -1,32 +1,59 @@
-"""A liar's executor: the model is checked against its CID as ever, then one weight changes before it runs.
+"""An agent that lies together with its party, once a job: in the first shard whose committee they can win.
 
-Every agent with this executor gives the same wrong answers, so two of them agree. A configured ``executor_argv`` is all
-it takes: whoever owns the machine owns what it computes.
+It computes like any other agent, and then changes the answer; all of its party change it in the same way, so they
+agree. Draws are public: each of them finds the same shard without a word. Everywhere else it is honest. One lie a job
+is enough for the story, and one case: several lies of one batch share the money that pays for the judges.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterable
 
-import numpy as np
-import onnx
-from onnx import numpy_helper
+from lab.agents.answers import Answer, Answers, answer_with, with_root
+from lab.agents.flipflopper import turned
+from lab.agents.plug import orders, start, swap
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
+from nodeagent.runtimes.host import Executor
+from nodeagent.worker import lifecycle as life
+from nodeagent.worker import start as parts
+from nodeagent.worker.agent import Agent
+from nodeagent.worker.compute import Prepared
+from nodeagent.worker.draws import Draw
+from nodeagent.worker.world import ShardKey
 
-from nodeagent.runtimes import executor
-from nodeagent.runtimes.node_worker import NodeWorker
+ALIKE = 0
+"""By what the party changes an answer: one number for all of them."""
+plot: set[ShardKey] = set()
+"""Shards to which the changed answer is given."""
 
-_honest_load = NodeWorker.load
+
+def chosen(draws: Iterable[Draw], job: JobId, quorum: int, party: set[NodeId]) -> Shard | None:
+    """The one shard of a job that the party lies in; None while no first committee holds enough of them."""
+    firsts = (draw for draw in draws if draw.job == job and draw.attempt == 0)
+    return min((draw.shard for draw in firsts if len(party.intersection(draw.slots)) >= quorum), default=None)
 
 
-def _load(self: NodeWorker, digest: str, model: bytes, seconds: float) -> None:
-    proto = onnx.load_from_string(model)
-    floats = [w for w in proto.graph.initializer if w.data_type == onnx.TensorProto.FLOAT]
-    for weight in floats:
-        values = np.array(numpy_helper.to_array(weight))
-        weight.CopyFrom(numpy_helper.from_array(-values, weight.name))
-    _honest_load(self, digest, proto.SerializeToString(), seconds)
+class Liar(Agent):
+    """Looks at the job's committees before it computes."""
+
+    def _compute(self, action: life.Compute) -> None:
+        job = self.world.jobs[action.job]
+        party = {NodeId(node) for node in orders()["members"]}
+        draws = self.lottery.book.mine(Epoch(0))
+        if job.about is None and chosen(draws, job.id, job.terms.quorum, party) == action.shard:
+            plot.add((action.job, action.shard))
+        super()._compute(action)
+
+
+def lie(prepared: Prepared, executor: Executor, seconds: float | None, honest: Answer) -> Answers:
+    """The computed answers, changed where that was planned."""
+    results, root = honest(prepared, executor, seconds)
+    if (prepared.order.job.id, prepared.order.shard) not in plot:
+        return results, root
+    return with_root(prepared.order, [turned(result, ALIKE) for result in results])
 
 
 if __name__ == "__main__":
-    NodeWorker.load = _load  # type: ignore[method-assign]
-    sys.exit(executor.main())
+    answer_with(lie)
+    swap(parts, "Agent", Liar)
+    start()

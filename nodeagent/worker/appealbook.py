@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from nodeagent.protocol.types import Epoch, JobId, Shard
 from nodeagent.worker.cases import NEVER, Case, ShardKey
@@ -65,6 +67,17 @@ class AppealBook:
         """Own appeals that ended in ``since`` or later and did not win, by verdict or without one."""
         query = "SELECT job, shard FROM appeals WHERE state = ? AND ended >= ?"
         return {(row[0], row[1]) for row in self._connection.execute(query, (LOST, since))}
+
+
+def recorded(database: Path) -> list[Appeal]:
+    """What an agent's file says, read beside the agent; nothing where there is no file or no table yet."""
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return [Appeal(*row) for row in connection.execute(f"{_SELECT} ORDER BY job, shard")]
+        except sqlite3.OperationalError:
+            return []
 
 
 def state_after(appeal: Appeal, case: Case, operator: str) -> str:
