@@ -47,7 +47,7 @@ class Account:
 def faults(account: Account) -> list[str]:
     """Where it does not add up."""
     money, found = account.money, []
-    spent = sum(money.judges.values()) + money.settling + account.unearned
+    spent = sum(money.judge_pay.values()) + money.settling + account.unearned
     if spent != money.bond:
         found.append(f"the bond was {money.bond}: {spent} of it can be accounted for")
     taken = sum(money.forfeited.values()) + (account.closed or 0)

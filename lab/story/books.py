@@ -36,14 +36,14 @@ BURNED = "0x000000000000000000000000000000000000dEaD"
 class Money:
     """Payment-token units, but ``slashed`` and ``reward``, which are stake-token units. By node where a dict.
 
-    :param judges: what each judge that was paid earned out of the bond
+    :param judge_pay: what each judge that was paid earned out of the bond
     :param settling: what ``settler`` earned out of it for settling the case; node 0 is somebody without a node
     :param returned: assigned to the accuser out of what was forfeited and what judges did not earn
     :param refunded: assigned to the requester after that
     """
 
     bond: int
-    judges: dict[int, int]
+    judge_pay: dict[int, int]
     settler: int
     settling: int
     forfeited: dict[int, int]
@@ -160,7 +160,7 @@ def money_of(
     paid, settler = _judged(case, judges, events)
     return Money(
         bond=case.bond,
-        judges=paid,
+        judge_pay=paid,
         settler=settler,
         settling=settle_fee(max(paid.values(), default=0), len(paid), fee_bps),
         forfeited=dict(forfeited),

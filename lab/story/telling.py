@@ -20,7 +20,7 @@ def tell(account: Account, coins: Callable[[int], str], stake: Callable[[int], s
 
     yield f"the bond, from the operator of {name(account.accuser)}, whose agent appealed:"
     yield line("paid by the accuser", coins(money.bond))
-    for node, amount in money.judges.items():
+    for node, amount in money.judge_pay.items():
         yield line(f"to {name(node)}, a judge that agreed", coins(amount), "-")
     yield line(
         f"to {name(money.settler) if money.settler else 'the sender'}, who settled the case", coins(money.settling), "-"

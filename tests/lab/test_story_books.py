@@ -60,7 +60,7 @@ def test_money_of__two_cases_at_once__each_has_its_own() -> None:
     money = money_of(JOB, case, REQUESTER, events)
     assert money.as_json() == {
         "bond": 60,
-        "judges": {},
+        "judge_pay": {},
         "settler": 0,
         "settling": 0,
         "forfeited": {1: 50, 2: 8},
@@ -92,7 +92,7 @@ def test_money_of__a_judge_did_not_agree__is_not_among_the_paid() -> None:
     case = Case(JobId(100), 2, CASE_TERMS, at("z"), ACCUSER, 75, settlement=settlement)
     events = [settled("y", 6, 9, SettledLeaf(OTHER, Shard(0), 0, 1, ROOT)), settled("x", 4, 0, leaf)]
     money = money_of(JOB, case, REQUESTER, events, (NodeId(3), NodeId(4), NodeId(5)), 500)
-    assert money.judges == {3: 24, 5: 24}, "two tasks at twelve units each"
+    assert money.judge_pay == {3: 24, 5: 24}, "two tasks at twelve units each"
     assert (money.settler, money.settling) == (4, 2)
 
 
@@ -117,7 +117,7 @@ def test_moves_of__events_of_all_kinds__counts_what_came_to_the_operator_and_its
 
 
 MONEY = Money(
-    bond=60, judges={4: 11, 5: 11, 6: 11, 7: 11}, settler=5, settling=2, forfeited={8: 50, 9: 40}, returned=46,
+    bond=60, judge_pay={4: 11, 5: 11, 6: 11, 7: 11}, settler=5, settling=2, forfeited={8: 50, 9: 40}, returned=46,
     refunded=24, burned=20, claimed={3: 12}, slashed={8: 400, 9: 400}, reward=80,
 )  # fmt: skip
 ACCOUNT = Account(
