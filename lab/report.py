@@ -236,11 +236,21 @@ def _nets(outcome: Outcome, found: dict[str, Any]) -> list[str]:
 
 
 def summary(entries: Sequence[dict[str, Any]]) -> str:
-    """One row per scenario."""
-    head = ["scenario", "shards", "adversary net", "honest net", "wrong settled", "expected", "wrong final", "expected"]
+    """One row per scenario. ``held against`` is ``honest_net``, on the scenario's own basis."""
+    head = [
+        "scenario",
+        "shards",
+        "adversary net",
+        "held against",
+        "honest seat",
+        "wrong settled",
+        "expected",
+        "wrong final",
+        "expected",
+    ]
     rows = [[*head, "contested", "expected", "honest slashed", ""]]
     for found in entries:
-        nets = [f"{found[name]:,.2f}" for name in ("adversary_net", "honest_net")]
+        nets = [f"{found[name]:,.2f}" for name in ("adversary_net", "honest_net", "honest_seat_net")]
         rates = [
             text
             for name in ("wrong_settled", "wrong_final", "contested")

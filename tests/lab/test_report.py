@@ -188,5 +188,7 @@ def test_summary__every_scenario__is_a_row() -> None:
     found = report([outcome(), outcome("cartel-above")])
     text = summary(found["scenarios"])
     assert len(text.splitlines()) == 3
+    head = [name for name in text.splitlines()[0].split("  ") if name.strip()]
+    assert [name.strip() for name in head][2:5] == ["adversary net", "held against", "honest seat"]
     assert "FAILED" not in text
     assert "expected 10.0 (5 to 16 in 95 % of runs)" in show(outcome())
