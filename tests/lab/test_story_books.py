@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab.story import appeal
 from lab.story.account import Account, faults
 from lab.story.books import BURNED, Money, Purse, money_of, moves_of
 from lab.story.telling import tell
@@ -180,3 +181,17 @@ def test_tell__a_closed_case__what_judges_did_not_earn_is_given_out_with_the_res
     text = told(replace(ACCOUNT, held=0, closed=14))
     assert "not earned; came back when the case was closed, below = 14 c" in text
     assert "and not earned by judges + 14 c\nin all = 104 c" in text
+
+
+def test_report__of_a_told_story__has_its_fields_and_no_faults() -> None:
+    case: Any = Case(JobId(100), 2, CASE_TERMS, at("z"), ACCUSER, 60, b"\x01" * 32, verdict=b"\x02" * 32)
+    history: Any = SimpleNamespace(posted=SimpleNamespace(job=JOB), cases={2: case})
+    found = appeal._report(appeal.Told(history, 2, (8, 9), (3, 8, 9), (4, 5, 6, 7, 1), ACCOUNT, 2))
+    assert (found["members"], found["judges"], found["liars"]) == ([3, 8, 9], [4, 5, 6, 7, 1], [8, 9])
+    assert (found["judge_pay"], found["unearned"], found["held"]) == ({"4": 11, "5": 11, "6": 11, "7": 11}, 0, 14)
+    assert (found["slashed"], found["accuser_before"]) == ({"8": 400, "9": 400}, {"payment": 1_000, "stake": 5_000})
+    assert appeal.faults(found) == []
+    assert appeal.faults(found | {"does_not_add_up": ["the bond was 60"], "slashed": {"8": 1}}) == [
+        "slashed were {'8': 1}, the liars are [8, 9]",
+        "the bond was 60",
+    ]
