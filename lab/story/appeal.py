@@ -32,6 +32,7 @@ from nodeagent.cli.requester_post import post_again, post_or_attach
 from nodeagent.cli.requester_quote import TermOptions
 from nodeagent.cli.requester_serve import serving
 from nodeagent.cli.requester_wait import result_fetcher
+from nodeagent.client.attempts import Attempt
 from nodeagent.client.cases import Settlement
 from nodeagent.client.fetching import fetch_all, holders
 from nodeagent.client.history import Follower, History
@@ -39,7 +40,7 @@ from nodeagent.client.inputs import npz_bytes
 from nodeagent.client.outputs import RECEIPTS, write_out
 from nodeagent.client.progress import bar, progress_of
 from nodeagent.client.verifying import load_receipts, verify
-from nodeagent.client.why import Attempt, gather
+from nodeagent.client.why import gather
 from nodeagent.demo.files import INPUT, Magika, default_roots, some_files
 from nodeagent.errors import Transient
 from nodeagent.protocol.types import JobId, NodeId, Shard

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from nodeagent.amounts import priced
 from nodeagent.chain.events import At, CaseClosed, EndedWithoutVerdict, Event, Resolved, Slashed
@@ -58,15 +57,19 @@ def session(verdict: bytes | None = None) -> Any:
     ],
 )
 def test_resolve__every_end__says_which_and_what_it_came_to(
-    monkeypatch: pytest.MonkeyPatch, verdict: bytes | None, event: Event, said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verdict: bytes | None,
+    event: Event,
+    said: str,
 ) -> None:
     monkeypatch.setattr(Appellant, "__init__", lambda *_: None)
     monkeypatch.setattr(Appellant, "resolve", lambda *_: SimpleNamespace(tx="0xab", logs=()))
     monkeypatch.setattr(commands, "_events", lambda _: [None, event])
-    done = CliRunner().invoke(commands.resolve, ["7", "1"], obj=session(verdict), catch_exceptions=False)
-    assert done.stderr == said + "\n"
-    asked = CliRunner().invoke(commands.resolve, ["7", "1", "--json"], obj=session(verdict), catch_exceptions=False)
-    told = json.loads(asked.stdout)
+    commands.resolve.main(["7", "1"], obj=session(verdict), standalone_mode=False)
+    assert capsys.readouterr().err == said + "\n"
+    commands.resolve.main(["7", "1", "--json"], obj=session(verdict), standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
     assert {name: told[name] for name in ("forfeited", "burned", "refund")} == {
         "forfeited": getattr(event, "forfeited", None),
         "burned": getattr(event, "burned", None),
@@ -74,12 +77,15 @@ def test_resolve__every_end__says_which_and_what_it_came_to(
     }
 
 
-def test_report__slashed__stake_and_reward_in_stake_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report__slashed__stake_and_reward_in_stake_tokens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong = Wrong(NodeId(3), 0, 2, b"\x66" * 32, "call")  # type: ignore[arg-type]
     plan = Report((wrong,), (), "0xme", Epoch(120), Epoch(110))
     monkeypatch.setattr(reporting, "plan_report", lambda *_: plan)
     monkeypatch.setattr(commands, "_events", lambda _: [Slashed(HERE, NodeId(3), 5 * 10**17, "0xme", 5 * 10**16)])
-    done = CliRunner().invoke(commands.report, ["7", "1"], obj=session(), catch_exceptions=False)
-    assert "slashed   node 3: 0.5 QUOR, of which 0.05 QUOR is the reward\n" in done.stderr
-    told = json.loads(CliRunner().invoke(commands.report, ["7", "1", "--json"], obj=session()).stdout)
+    commands.report.main(["7", "1"], obj=session(), standalone_mode=False)
+    assert "slashed   node 3: 0.5 QUOR, of which 0.05 QUOR is the reward\n" in capsys.readouterr().err
+    commands.report.main(["7", "1", "--json"], obj=session(), standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
     assert told["slashed"] == [{"node": 3, "stake": 5 * 10**17, "reward": 5 * 10**16}] and told["nodes"] == [3]
