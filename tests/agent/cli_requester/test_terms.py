@@ -7,27 +7,11 @@ from dataclasses import replace
 import pytest
 
 from nodeagent.cli.requester_quote import quoted
-from nodeagent.client.quote import BadTerms, JobTerms, MarketFacts, Seating
+from nodeagent.client.quote import BadTerms, Seating
+from tests.agent.client import facts
 
-FACTS = MarketFacts(
-    block=1_003,
-    block_seconds=12.0,
-    epoch_blocks=10,
-    ring=128,
-    lead=4,
-    settle_grace=8,
-    report_epochs=4,
-    settle_fee_bps=100,
-    protocol_fee_bps=0,
-    judges=5,
-    pool_open=True,
-    seat_stake=100,
-    floor=2,
-    max_shard_pay=1_000_000,
-    list_length=36,
-    seating=tuple(Seating(n, f"0x{n:040x}", 4) for n in range(9)),
-)
-TERMS = JobTerms(1, 300, 64, 3, 2, 0, 1, 3, 200, 7, 3)
+FACTS = replace(facts.FACTS, judges=5, list_length=36, seating=tuple(Seating(n, f"0x{n:040x}", 4) for n in range(9)))
+TERMS = replace(facts.TERMS, appeal_epochs=200)
 
 
 def test_quoted__window_too_long_for_the_ring__says_how_long_it_may_be() -> None:
