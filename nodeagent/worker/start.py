@@ -177,14 +177,7 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             Reporter(hands, sender, config.report_stake_price, config.report_faults, config.report_public),
             _open_courtroom(hands, sender, config),
             lambda: World(node, pool, deployment.epoch_blocks),
-            Habits(
-                config.poll_seconds,
-                config.min_unit_price,
-                config.auto_resume,
-                config.reveal_depth_blocks,
-                config.commit_margin_blocks,
-                config.commit_margin_seconds,
-            ),
+            _habits(config),
             own_url=url,
             wake=wake,
             report=lambda agent: write_live(home, agent),
@@ -195,6 +188,17 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             log.warning("problem", about="gateway", message=away)
         log.info("agent_ready", node=node, pool=pool, chain=deployment.chain_id, gateway=gateway.url, public=url)
         yield agent
+
+
+def _habits(config: NodeConfig) -> Habits:
+    return Habits(
+        config.poll_seconds,
+        config.min_unit_price,
+        config.auto_resume,
+        config.reveal_depth_blocks,
+        config.commit_margin_blocks,
+        config.commit_margin_seconds,
+    )
 
 
 def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wake: threading.Event) -> Bench:
