@@ -32,7 +32,6 @@ from nodeagent.content.errors import (
     SourceStalled,
 )
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.health import MAX_KNOWN, NEVER, Health
 from nodeagent.content.transport import Cut, FetchLimits, Transport
 
 DATA = numbers(100)
@@ -292,23 +291,3 @@ def test_fetch__all_fail__every_failure_is_told_and_each_was_asked_once(store: L
     with pytest.raises(AllSourcesFailed) as caught:
         fetcher(store, cast, clock).fetch(ROOT, ["liar", "empty"], max_bytes=1000)
     assert len(caught.value.failures) == 2 and sorted(cast.asked) == ["empty", "liar"]
-
-
-def test_health__order__quick_then_slow_by_seconds_then_who_stalled(clock: Clock) -> None:
-    health = Health(0.5, 300.0, clock)
-    for source, cost in (("stalled", NEVER), ("slower", 2.0), ("slow", 1.0), ("quick", 0.1)):
-        health.note(source, cost)
-    assert health.order(["stalled", "slower", "slow", "new", "quick"]) == ["new", "quick", "slow", "slower", "stalled"]
-    health.note("slow", 0.2)
-    health.note("stalled", 0.2)
-    assert health.order(["stalled", "slower", "slow"]) == ["slow", "slower", "stalled"], "no answer undoes a stall"
-    clock.now += 300.0
-    assert health.order(["stalled", "slower", "slow"]) == ["stalled", "slower", "slow"]
-
-
-def test_health__strangers_name_many_addresses__only_so_many_are_remembered() -> None:
-    health = Health(0.5, 300.0, Clock())
-    for number in range(MAX_KNOWN + 10):
-        health.note(f"http://{number}", NEVER)
-    last, first = f"http://{MAX_KNOWN + 9}", "http://0"
-    assert health.order([last, first]) == [first, last] and len(health._marks) == MAX_KNOWN
