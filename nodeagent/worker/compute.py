@@ -124,6 +124,7 @@ class Pantry:
                 left.unlink()
         self._shelf = Shelf(folder / "models", room or Room())
         self._users: dict[str, set[bytes]] = {}  # manifests by their model's CID, as far as they were seen here
+        self._digests: dict[str, bytes] = {}  # sha256 of models by CID, as they came out of the store
 
     def prepare(self, order: Order, cancel: Callable[[], bool]) -> Prepared:
         """Raises Transient when the payload cannot be had or kept, JobFault when it does not fit the job."""
@@ -132,12 +133,10 @@ class Pantry:
             inputs = self._folder / ("again" if order.again else "inputs") / f"{order.job.id}-{order.shard}.npz"
             stack.callback(inputs.unlink, missing_ok=True)
             self._bring(_fits(manifest.shards[order.payload[1]], MAX_INPUT_BYTES), sources, cancel, inputs)
-            with model.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").digest()
             spec = ShardSpec(
                 runtime=manifest.runtime.name,
                 model_path=model,
-                model_sha256=digest,
+                model_sha256=self._digests[manifest.model.cid],
                 inputs_path=inputs,
                 first=order.first,
                 count=order.job.terms.tasks_in(order.shard),
@@ -162,8 +161,11 @@ class Pantry:
             sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
             content = _fits(manifest.model, MAX_MODEL_BYTES)
             with self._place(order, content, evict) as path:
-                if not (path.exists() and path.stat().st_size == content.bytes):
+                # what rotted on disk would be a wrong answer; after a start nobody knows what is there
+                known = self._digests.get(content.cid)
+                if known is None or not path.exists() or _sha256(path) != known:
                     self._bring(content, sources, cancel, path, evict=evict)
+                    self._digests[content.cid] = _sha256(path)
                 yield manifest, path, sources
 
     def forget(self, over: Over) -> None:
@@ -177,6 +179,7 @@ class Pantry:
                 gone |= {Cid.parse(content.cid) for content in manifest.shards}
                 if not self._used(manifest.model.cid, digest):
                     self._shelf.drop(manifest.model.cid)
+                    self._digests.pop(manifest.model.cid, None)
                     gone.add(Cid.parse(manifest.model.cid))
         self._store.local.discard(gone)
 
@@ -231,6 +234,11 @@ def _disk_may_refuse() -> Iterator[None]:
         yield
     except OSError as error:
         raise Pass(f"the disk refuses: {error.strerror or error}") from error
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def warm_up(manifest: JobManifest, model: Path, executor: Executor) -> None:

@@ -126,15 +126,18 @@ def test_post__byte_flipped_in_an_agents_store__is_detected_and_fetched_again(wo
     world.post(folder, seed=3, committee=5)
     model = str(Cid.from_digest(hashlib.sha256((folder / "model.onnx").read_bytes()).digest()))
     held = world.store_file(1, model)
+    ready = held.parents[3] / "scratch" / "pantry" / "models" / model  # what the runtime loads
     good = held.read_bytes()
-    flip_a_byte(held)
-    assert held.read_bytes() != good
+    for copy in (held, ready):
+        assert copy.read_bytes() == good
+        flip_a_byte(copy)
+        assert copy.read_bytes() != good
 
     again = tmp_path / "b"
     again.mkdir()
     (again / "model.onnx").write_bytes((folder / "model.onnx").read_bytes())
     job = world.post(again, seed=4, committee=5)
-    assert held.read_bytes() == good
+    assert held.read_bytes() == ready.read_bytes() == good
     assert "content.block_corrupt" in world.log_of(1)
     paid = committees(world.rpc, world.deployment, world.history(job)).paid
     assert all(1 in nodes for nodes in paid.values())

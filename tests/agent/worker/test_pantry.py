@@ -189,6 +189,17 @@ def test_prepare__model_goes_before_it_is_opened__a_pass(
         place.pantry.prepare(order(job, again=again), never)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_prepare__model_rotted_on_disk__is_brought_out_of_the_store_again(place: Place, restarted: bool) -> None:
+    job, _, _ = put_job(place.store, b"model")
+    first = place.pantry.prepare(order(job), never)
+    first.free()
+    first.spec.model_path.write_bytes(b"rotte")
+    pantry = place.opened() if restarted else place.pantry
+    second = pantry.prepare(order(job, 1), never)
+    assert second.spec.model_path.read_bytes() == b"model" and second.spec.model_sha256 == first.spec.model_sha256
+
+
 # --- a second computation ---------------------------------------------------------------------------------------------
 
 
