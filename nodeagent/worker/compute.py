@@ -169,13 +169,14 @@ class Pantry:
                 yield manifest, path, sources
 
     def forget(self, over: Over) -> None:
-        """Removes what was brought for jobs that are over, but for models that other jobs use and pinned files."""
+        """Removes what was brought for jobs that are over, but for models that other jobs use and pinned files.
+
+        Manifests stay: whoever fetches results later needs them, and they are small.
+        """
         gone: set[Cid] = set()
         for digest in over.manifests:
-            cid = Cid.from_digest(digest)
-            gone.add(cid)
             with contextlib.suppress(QuorateError):  # never brought, or no manifest
-                manifest = parse_job_manifest(self._store.local.get_bytes(cid, MIB))
+                manifest = parse_job_manifest(self._store.local.get_bytes(Cid.from_digest(digest), MIB))
                 gone |= {Cid.parse(content.cid) for content in manifest.shards}
                 if not self._used(manifest.model.cid, digest):
                     self._shelf.drop(manifest.model.cid)

@@ -26,7 +26,7 @@ from nodeagent.client.jobstate import JobStates
 from nodeagent.content.cid import Cid
 from nodeagent.demo.ledgerbook import committees
 from nodeagent.protocol.manifest import parse_batch_manifest
-from tests.e2e.support.world import PROJECT, World, environment, flip_a_byte, quorate_argv, until
+from tests.e2e.support.world import ROGUE, World, environment, flip_a_byte, quorate_argv, until
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +167,7 @@ def test_post__weight_changed_after_the_check_in_one_node__it_alone_dissents_and
     world: World, tmp_path: Path
 ) -> None:
     rogue = 2
-    launcher = PROJECT / "lab" / "story" / "liar.py"
-    argv = [sys.executable, "-s", "-P", str(launcher)]
+    argv = [sys.executable, "-s", "-P", str(ROGUE)]
     world.restart(rogue, executor_argv=argv, settle=False)  # a settler's fee is no pay for an answer
     try:
         before = world.earned()

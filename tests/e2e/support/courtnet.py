@@ -14,7 +14,7 @@ from nodeagent.devnet.contracts import Bank, wait_for
 from nodeagent.devnet.network import Options
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.leaves import parse_leaves
-from tests.e2e.support.world import World, environment, quorate_argv, small_model, some_inputs, until
+from tests.e2e.support.world import ROGUE, World, environment, quorate_argv, small_model, some_inputs, until
 
 ROGUES = (1, 2)
 MONEY, ALLOWED = 1_000 * 10**6, 500 * 10**6
@@ -29,7 +29,7 @@ class CourtNet(World):
     def __init__(self, home: Path) -> None:
         super().__init__(home, Options(nodes=8, seats=1, block_time=0.5))
         self.posting: list[subprocess.Popen[bytes]] = []
-        argv = [sys.executable, "-s", "-P", str(Path(__file__).with_name("rogue.py"))]
+        argv = [sys.executable, "-s", "-P", str(ROGUE)]
         self.restart_all(
             ROGUES, executor_argv=argv, appeal="off", settle=False
         )  # a settler's fee is no pay for answers

@@ -26,6 +26,7 @@ from nodeagent.devnet.processes import stop
 from nodeagent.devnet.state import AgentState, DevnetState, load_state
 
 PROJECT = Path(__file__).resolve().parents[3]
+ROGUE = Path(__file__).with_name("rogue.py")  # an executor that lies
 PATIENCE_S = 240.0
 FEATURES, CLASSES = 8, 3
 T = TypeVar("T")
