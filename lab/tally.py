@@ -181,7 +181,7 @@ def results(stage: Stage, log: ChainLog, adversaries: Collection[NodeId] = ()) -
     opened the right answer in time, of a shard for which it stands, and were never paid.
     """
     job, right = log.world.jobs[stage.jobs["main"]], stage.payload.right if stage.payload else ()
-    bps = stage.net.deployment.parameters["SETTLE_FEE_BPS"]
+    bps = stage.net.deployment.settle_fee_bps
     payees = {(leaf.job, leaf.shard): e.payee for e in log.events if isinstance(e, ev.Settled) for leaf in e.shards}
     count: Counter[str] = Counter()
     for number in range(job.terms.shards):

@@ -11,6 +11,7 @@ mkdir -p $REPORTS
 
 results=()
 failed=0
+all= # whether nothing was named
 
 # suite NAME PYTHON COMMAND…: runs the command, then checks its report for skips.
 suite() {
@@ -75,7 +76,7 @@ run_suite() {
   case $1 in
     contracts)
       compiled
-      [ -z "${all:-}" ] || ahead gas
+      [ -z "$all" ] || ahead gas
       if has tests '*.t.sol'; then suite contracts .venv/bin/python forge_test; else absent contracts; fi ;;
     agent-base)
       if came_ahead agent-base; then :

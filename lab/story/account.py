@@ -78,9 +78,8 @@ def account_of(cast: Cast, history: History, shard: int, judges: Sequence[NodeId
         return member_pay(job.terms, leaf.shard) if paid else 0
 
     events = [e for e in events_since(cast.rpc, deployment, case.at.block) if e.at.block <= head]
-    fee_bps = deployment.parameters["SETTLE_FEE_BPS"]
     return Account(
-        money=money_of(history.posted.job, case, history.posted.requester, events, judges, fee_bps),
+        money=money_of(history.posted.job, case, history.posted.requester, events, judges, deployment.settle_fee_bps),
         accuser=node,
         before=purse_at(cast.doors, node, case.accuser, case.at.block - 1),
         after=purse_at(cast.doors, node, case.accuser, head),

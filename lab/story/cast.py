@@ -81,7 +81,7 @@ class Cast:
     def appeal_of(self, node: NodeId, job: int, shard: int) -> Appeal | None:
         """What an honest node's agent wrote down about a shard in which it was outvoted."""
         agent = self.honest.get(node)
-        found = (row for row in (recorded(Home(agent.home).database) if agent else ()))
+        found = recorded(Home(agent.home).database) if agent else []
         return next((row for row in found if row.key == (job, shard)), None)
 
     def _allow(self, bank: Bank) -> None:

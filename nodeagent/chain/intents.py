@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from nodeagent.chain.doors import Call
 from nodeagent.chain.errors import Reverted
+from nodeagent.schema import add_column
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intents(
@@ -93,8 +94,7 @@ class IntentBook:
     def __init__(self, database: Path | str | sqlite3.Connection) -> None:
         self._db = database if isinstance(database, sqlite3.Connection) else _open(database)
         self._db.executescript(_SCHEMA)
-        if "max_fee" not in {row[1] for row in self._db.execute("PRAGMA table_info(intents)")}:  # of an older agent
-            self._db.execute("ALTER TABLE intents ADD COLUMN max_fee INTEGER")
+        add_column(self._db, "intents", "max_fee", "INTEGER")
 
     def add(
         self, key: str, call: Call, gas: int | None, deadline: int | None, block: int, max_fee: int | None = None

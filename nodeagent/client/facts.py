@@ -41,7 +41,7 @@ def read_facts(rpc: Rpc, deployment: Deployment, pool: int) -> MarketFacts:
         lead=deployment.lead,
         settle_grace=deployment.settle_grace,
         report_epochs=deployment.report_epochs,
-        settle_fee_bps=deployment.parameters["SETTLE_FEE_BPS"],
+        settle_fee_bps=deployment.settle_fee_bps,
         protocol_fee_bps=fee,
         judges=doors.court.judges(block) if doors.court else 0,
         pool_open=terms["open"],

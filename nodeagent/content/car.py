@@ -11,13 +11,13 @@ specification.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from nodeagent.content import varint
 from nodeagent.content.cid import CID_BYTES, Cid
 from nodeagent.content.errors import BadCid, MalformedCar, WrongBytes
-from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, walk
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, read_up_to, walk
 
 MAX_ROOTS: Final = 16
 _ROOTS: Final = b"\xa2\x65roots"  # a map of two; its keys are in dag-cbor's order, the shorter one first
@@ -87,7 +87,7 @@ class CarReader:
             return None
         if length > most:
             raise MalformedCar(f"{what} has {length} bytes, at most {most} allowed")
-        section = _read_exactly(self._stream.read, length)
+        section = read_up_to(self._stream, length)
         if len(section) < length:
             raise MalformedCar(f"it ends inside {what}, {length - len(section)} bytes short")
         return section
@@ -118,11 +118,3 @@ def _read_header(body: bytes) -> tuple[Cid, ...]:
         return tuple(Cid.from_bytes(links[i + len(_CID) : i + _LINK_BYTES]) for i in range(0, len(links), _LINK_BYTES))
     except BadCid as error:
         raise MalformedCar(f"root: {error.reason}") from error
-
-
-def _read_exactly(read: Callable[[int], bytes], count: int) -> bytes:
-    """``count`` bytes, fewer only at the end; short reads (sockets) are joined."""
-    data = read(count)
-    while data and len(data) < count and (more := read(count - len(data))):
-        data += more
-    return data

@@ -34,11 +34,8 @@ from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
 from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
 
 Cancel = Callable[[], bool]
-_COSTLY: Final = (
-    SourceSentTooMuch,
-    SourceSentWrongBytes,
-    SourceStalled,
-)  # each costs a block or a deadline to find out
+# each costs a block or a deadline to find out
+_COSTLY: Final = (SourceSentTooMuch, SourceSentWrongBytes, SourceStalled)
 _LOOK_S: Final = 1.0  # how often ``cancel`` is asked while nothing comes
 
 log = structlog.get_logger(__name__)

@@ -263,9 +263,8 @@ class LocalStore:
                 continue
             seen.add(cid)
             if not cid.is_raw:
-                with contextlib.suppress(
-                    BlockMissing, MalformedBlock
-                ):  # strangers' blocks are stored before they are read
+                # strangers' blocks are stored before they are read
+                with contextlib.suppress(BlockMissing, MalformedBlock):
                     queue.extend(child.cid for child in decode_node(self.load(cid)))
         return seen
 

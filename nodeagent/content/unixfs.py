@@ -61,15 +61,18 @@ DEFAULT_BUDGET: Final = Budget()
 
 def cut(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
     """The bytes of ``stream`` in chunks of ``chunk_bytes``, only the last one shorter; short reads are joined."""
-    while True:
-        chunk = stream.read(chunk_bytes)
-        while chunk and len(chunk) < chunk_bytes and (more := stream.read(chunk_bytes - len(chunk))):
-            chunk += more
-        if not chunk:
-            return
+    while chunk := read_up_to(stream, chunk_bytes):
         yield chunk
         if len(chunk) < chunk_bytes:
             return
+
+
+def read_up_to(stream: BinaryIO, count: int) -> bytes:
+    """``count`` bytes, fewer only at the end; short reads (pipes, sockets) are joined."""
+    data = stream.read(count)
+    while data and len(data) < count and (more := stream.read(count - len(data))):
+        data += more
+    return data
 
 
 def grow(chunks: Iterable[bytes], layout: Layout = PROFILE) -> Iterator[tuple[Child, bytes]]:

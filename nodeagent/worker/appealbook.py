@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.schema import add_column
 from nodeagent.worker.cases import NEVER, Case, ShardKey
 
 _SCHEMA = """
@@ -47,8 +48,7 @@ class AppealBook:
         self._connection = connection
         with connection:
             connection.executescript(_SCHEMA)
-            if "ended" not in {row[1] for row in connection.execute("PRAGMA table_info(appeals)")}:  # of an older agent
-                connection.execute("ALTER TABLE appeals ADD COLUMN ended INTEGER NOT NULL DEFAULT 0")
+            add_column(connection, "appeals", "ended", "INTEGER NOT NULL DEFAULT 0")
 
     def all(self) -> dict[ShardKey, Appeal]:
         rows = self._connection.execute(f"{_SELECT} ORDER BY job, shard")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from nodeagent.chain.court import CourtDoor
-from nodeagent.protocol.epochs import closable_from, counting_epoch, epoch_of
+from nodeagent.protocol.epochs import closable_from, counting_epoch, epoch_of, first_block
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import appeals
@@ -173,7 +173,7 @@ class Courtroom:
     def _last_block(self, outvoted: Outvoted) -> int:
         """The last block in which an appeal counts."""
         deployment = self.hands.deployment
-        return (outvoted.until + 1) * deployment.epoch_blocks - deployment.lead - 1
+        return first_block(Epoch(outvoted.until + 1), deployment.epoch_blocks) - deployment.lead - 1
 
     def _flying(self, key: ShardKey) -> bool:
         intent = self.hands.outbox.get(appeal_key(key))

@@ -19,6 +19,7 @@ from nodeagent.protocol.constants import COUNTED_DELAY
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.leaves import parse_leaves
 from nodeagent.protocol.types import Epoch, ShardStatus
+from nodeagent.worker.appealbook import recorded
 from nodeagent.worker.start import NotRegistered, open_chain
 
 KINDS = ("CasePosted", "Appealed", "Resolved", "EndedWithoutVerdict", "CaseClosed", "WrongReported", "Claimed")
@@ -50,7 +51,9 @@ def read_records(home: Home, node: int, epoch_blocks: int) -> Records:
         return Records()
     with closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as connection:
         opened = _openings(connection, node, epoch_blocks)
-        return Records(tuple(_events(connection)), dict(_answers(connection)), opened, tuple(_outvoted(connection)))
+        events, answers = tuple(_events(connection)), dict(_answers(connection))
+    found = ({"job": a.job, "shard": a.shard, "state": a.state, "why": a.why} for a in recorded(home.database))
+    return Records(events, answers, opened, tuple(found))
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[ev.Event]:
@@ -80,11 +83,6 @@ def _openings(connection: sqlite3.Connection, node: int, epoch_blocks: int) -> d
             case ev.UnrevealedReported(epoch=epoch) | ev.AbsentMarked(epoch=epoch):
                 found.pop(epoch, None)  # a lane that was punished counts as opened among ``lanes``
     return found
-
-
-def _outvoted(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    for row in _rows(connection, "SELECT job, shard, state, why FROM appeals ORDER BY job, shard"):
-        yield dict(zip(("job", "shard", "state", "why"), row, strict=True))
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: tuple[str | bytes, ...] = ()) -> list[Any]:

@@ -17,6 +17,7 @@ from nodeagent.chain.events import At, Event
 from nodeagent.chain.scan import Cursor
 from nodeagent.errors import Fatal
 from nodeagent.protocol.types import Epoch, JobId, Shard
+from nodeagent.schema import add_column
 from nodeagent.worker.lifecycle import Lane
 
 MARKS_KEPT = 256
@@ -76,8 +77,7 @@ class Ledger:
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.executescript(_SCHEMA)
-        if "question" not in {row[1] for row in self.connection.execute("PRAGMA table_info(results)")}:  # older agent
-            self.connection.execute("ALTER TABLE results ADD COLUMN question BLOB NOT NULL DEFAULT x''")
+        add_column(self.connection, "results", "question", "BLOB NOT NULL DEFAULT x''")
 
     def close(self) -> None:
         self.connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodeagent.protocol.epochs import accuser_until
+from nodeagent.protocol.epochs import accuser_until, first_block
 from nodeagent.protocol.payout import penalty
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.worker import reporting
@@ -69,7 +69,7 @@ class Reporter:
     def _last_block(self, start: Epoch) -> int:
         """The last block in which the registry draws the committee of an attempt that started in ``start``."""
         deployment = self.hands.deployment
-        return (start + deployment.ring - 1) * deployment.epoch_blocks - 1
+        return first_block(Epoch(start + deployment.ring - 1), deployment.epoch_blocks) - 1
 
     def worth(self, node: NodeId, bps: int) -> int:
         """The reporter's part of a penalty of ``bps`` on what a node has at stake now, in wei."""

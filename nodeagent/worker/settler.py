@@ -8,6 +8,7 @@ import structlog
 
 from nodeagent.chain.doors import simulate
 from nodeagent.chain.errors import Reverted
+from nodeagent.protocol.epochs import first_block
 from nodeagent.protocol.keccak import keccak
 from nodeagent.protocol.types import Epoch
 from nodeagent.worker import settling
@@ -100,7 +101,7 @@ class Settler:
         deployment, market = self.hands.deployment, self.hands.doors.market
         for plan in claims(world, book, now, deployment.settle_grace, deployment.report_epochs):
             call = market.claim(plan.job, plan.shard, plan.receipt, plan.slot, plan.opening)
-            self.sender.send(plan.key, call, deadline=(plan.until + 1) * deployment.epoch_blocks - 1)
+            self.sender.send(plan.key, call, deadline=first_block(Epoch(plan.until + 1), deployment.epoch_blocks) - 1)
 
     def _money(self, world: World) -> None:
         """Sends matured earnings, and what is owed and rewarded to the operator, to it once they are worth the gas."""

@@ -175,23 +175,11 @@ contract HonestTest is HonestScenes {
         _assertWhole(node);
     }
 
-    /// @dev The last two blocks of the commit epoch and the first of the next are replaced, without its commit.
     function test_honest__commitReorganisedOutOfItsEpoch__costsAbsentBpsAndNoMore() public {
         uint32 epoch = _posted();
         _seal(1);
         _seal(2);
-        _rollTo(epoch, shape.epochBlocks - 3);
-        uint256 id = vm.snapshotState();
-        _rollTo(epoch, shape.epochBlocks - 2);
-        _seal(0);
-        _rollTo(epoch + 1);
-        vm.revertToState(id);
-        _rollTo(epoch + 1);
-        NodeId node = _seat(0);
-        bytes27 digest = _digest(node, epoch, _leaf(_id(job), SHARD, TRUTH));
-        vm.prank(keyOf[node]);
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.WrongEpoch.selector, epoch + 1, epoch));
-        ledger.commit(epoch, digest);
+        _commitReorganised(_seat(0), epoch, _leaf(_id(job), SHARD, TRUTH));
         _open(1);
         _open(2);
         _rollTo(epoch + 1, 2);
@@ -199,19 +187,9 @@ contract HonestTest is HonestScenes {
         uint256 supply = stakeToken.totalSupply();
         vm.prank(stranger);
         market.reportAbsent(job, SHARD, receipt, 0);
-        assertEq(registry.nodeView(node).stake, STAKE - 1 ether, "absentBps");
         assertEq(registry.rewardOf(stranger), 0.1 ether, "a tenth");
         assertEq(supply - stakeToken.totalSupply(), 0.9 ether, "the rest");
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.AlreadyPunished.selector, node, epoch));
-        market.reportAbsent(job, SHARD, receipt, 0);
-        _rollTo(epoch + shape.revealGrace + 1);
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.NotSealed.selector, node, epoch));
-        ledger.reportUnrevealed(node, epoch);
-        vm.startPrank(operator);
-        registry.addStake(node, 1 ether);
-        registry.resumeNode(node);
-        vm.stopPrank();
-        _assertWhole(node);
+        _assertOnlyAbsent(job, SHARD, receipt, 0);
     }
 
     /// @dev Its opening stood in a block that is gone; a stranger copied it, and the settler leaves it out.

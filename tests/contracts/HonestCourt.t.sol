@@ -13,14 +13,9 @@ import {HonestScenes} from "./support/HonestScenes.sol";
 contract HonestCourtTest is HonestScenes {
     // --- as an accuser --------------------------------------------------------------------------------------------
 
-    /// @dev The outvoted member itself appeals, with its key and its operator's allowance.
+    /// @dev The outvoted member itself appeals.
     function _appealAsMember() private {
-        vm.prank(requester);
-        payToken.transfer(operator, BOND);
-        vm.prank(operator);
-        payToken.approve(address(court), BOND);
-        vm.prank(keyOf[_seat(2)]);
-        caseJob = court.appeal(job, SHARD, receipt);
+        _appealAsMember(2, BOND);
         accuser = operator;
     }
 

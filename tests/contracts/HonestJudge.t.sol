@@ -96,33 +96,12 @@ contract HonestJudgeTest is HonestScenes {
 
     function test_honest__judgesCommitReorganisedOutOfItsEpoch__costsAbsentBpsAndNoMore() public {
         _sealUpTo(SLOT);
-        NodeId node = _judge(SLOT);
-        _rollTo(epoch, shape.epochBlocks - 3);
-        uint256 id = vm.snapshotState();
-        _rollTo(epoch, shape.epochBlocks - 2);
-        _commit(node, _leaf(_id(caseJob), 0, TRUTH));
-        _rollTo(epoch + 1);
-        vm.revertToState(id);
-        _rollTo(epoch + 1);
-        bytes27 digest = _digest(node, epoch, _leaf(_id(caseJob), 0, TRUTH));
-        vm.prank(keyOf[node]);
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.WrongEpoch.selector, epoch + 1, epoch));
-        ledger.commit(epoch, digest);
+        _commitReorganised(_judge(SLOT), epoch, _leaf(_id(caseJob), 0, TRUTH));
         _openUpTo(SLOT);
         _rollTo(epoch + 1, 2);
         _rule(0);
         market.reportAbsent(caseJob, 0, verdictReceipt, SLOT);
-        assertEq(registry.nodeView(node).stake, STAKE - 1 ether, "absentBps");
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.AlreadyPunished.selector, node, epoch));
-        market.reportAbsent(caseJob, 0, verdictReceipt, SLOT);
-        _rollTo(epoch + shape.revealGrace + 1);
-        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.NotSealed.selector, node, epoch));
-        ledger.reportUnrevealed(node, epoch);
-        vm.startPrank(operator);
-        registry.addStake(node, 1 ether);
-        registry.resumeNode(node);
-        vm.stopPrank();
-        _assertWhole(node);
+        _assertOnlyAbsent(caseJob, 0, verdictReceipt, SLOT);
     }
 
     /// @dev Its opening and the verdict stood in blocks that are gone; a stranger copied the opening, and the settler

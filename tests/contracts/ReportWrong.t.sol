@@ -37,12 +37,7 @@ contract ReportWrongTest is CourtScenes {
     /// @dev The guilty accuses himself, with his operator's money, and is overturned.
     function _guiltyAppealed() internal {
         _lieSettled();
-        vm.prank(requester);
-        payToken.transfer(operator, PURSE);
-        vm.prank(operator);
-        payToken.approve(address(court), PURSE);
-        vm.prank(keyOf[_seat(0)]);
-        caseJob = court.appeal(job, SHARD, receipt);
+        _appealAsMember(0, PURSE);
         _judged(TRUTH);
         _resolve();
     }

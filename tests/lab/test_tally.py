@@ -71,7 +71,7 @@ def outcome(
         w.apply(appealed(w, 116, shard=0))
         w.apply([judged(131, verdict), resolved(132, verdict, verdict != root, shard=0)])
     w.apply(ev.Claimed(at(133), JobId(1), Shard(0), NodeId(slot + 1), slot, PAY) for slot in claimed)
-    net = SimpleNamespace(deployment=SimpleNamespace(parameters={"SETTLE_FEE_BPS": FEE_BPS}))
+    net = SimpleNamespace(deployment=SimpleNamespace(settle_fee_bps=FEE_BPS))
     stage = SimpleNamespace(jobs={"main": JobId(1)}, payload=SimpleNamespace(right=(RIGHT,)), net=net)
     return results(stage, Log(w, [call]), [NodeId(1)])  # type: ignore[arg-type]
 

@@ -125,6 +125,16 @@ abstract contract CourtScenes is Scenes {
         caseJob = court.appeal(job, SHARD, receipt);
     }
 
+    /// @dev The member in a slot itself appeals, with its key and what its operator has and allows.
+    function _appealAsMember(uint256 slot, uint256 purse) internal {
+        vm.prank(requester);
+        payToken.transfer(operator, purse);
+        vm.prank(operator);
+        payToken.approve(address(court), purse);
+        vm.prank(keyOf[_seat(slot)]);
+        caseJob = court.appeal(job, SHARD, receipt);
+    }
+
     /// @dev `agreeing` of five judges answer `root` in an attempt of the case, the others `other`; it settles.
     function _judged(uint256 attempt, bytes32 root, uint256 agreeing, bytes32 other, uint16 hidden) internal {
         _answerWith(caseJob, 0, attempt, _mix(5, agreeing, root, other));

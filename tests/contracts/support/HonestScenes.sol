@@ -57,6 +57,39 @@ abstract contract HonestScenes is CourtScenes {
         vm.revertToState(id);
     }
 
+    /// @dev The last two blocks of an epoch and the first of the next are replaced, without the node's commit; ends in
+    /// the first that stays, in which it counts no more.
+    function _commitReorganised(NodeId node, uint32 epoch, bytes memory leaves) internal {
+        _rollTo(epoch, shape.epochBlocks - 3);
+        uint256 id = vm.snapshotState();
+        _rollTo(epoch, shape.epochBlocks - 2);
+        _commit(node, leaves);
+        _rollTo(epoch + 1);
+        vm.revertToState(id);
+        _rollTo(epoch + 1);
+        bytes27 digest = _digest(node, epoch, leaves);
+        vm.prank(keyOf[node]);
+        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.WrongEpoch.selector, epoch + 1, epoch));
+        ledger.commit(epoch, digest);
+    }
+
+    /// @dev It was reported as absent: never again, nor for anything else, and what it lost lets it serve on.
+    function _assertOnlyAbsent(JobId on, uint32 shard, IJobMarket.Receipt memory receipt_, uint8 slot) internal {
+        NodeId node = _member(_id(on), shard, receipt_.attempt, slot);
+        uint32 epoch = uint32(_commitEpochOf(_id(on), shard, receipt_.attempt));
+        assertEq(registry.nodeView(node).stake, STAKE - 1 ether, "absentBps");
+        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.AlreadyPunished.selector, node, epoch));
+        market.reportAbsent(on, shard, receipt_, slot);
+        _rollTo(epoch + shape.revealGrace + 1);
+        vm.expectRevert(abi.encodeWithSelector(ICommitLedger.NotSealed.selector, node, epoch));
+        ledger.reportUnrevealed(node, epoch);
+        vm.startPrank(operator);
+        registry.addStake(node, 1 ether);
+        registry.resumeNode(node);
+        vm.stopPrank();
+        _assertWhole(node);
+    }
+
     function _assertWhole(NodeId node) internal view {
         INodeRegistry.NodeView memory v = registry.nodeView(node);
         assertEq(v.stake, STAKE, "its whole stake");
