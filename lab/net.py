@@ -154,7 +154,7 @@ class LabNet(Devnet):
     def _start(self, agent: AgentState, module: str, orders: dict[str, Any]) -> AgentState:
         env = nodes.environment(self.wiring_of())
         env |= {"PYTHONPATH": str(self.project), ORDERS: json.dumps(orders)}
-        argv = [sys.executable, "-m", module, "--home", str(agent.home), "run"]
+        argv = [sys.executable, "-m", module, "--home", str(agent.home), *nodes.run_words()]
         process = spawn(argv, agent.home / "agent.log", cwd=agent.home, env=env)
         return agent.model_copy(update={"process": Running.of(process)})
 

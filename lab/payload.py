@@ -64,7 +64,7 @@ def make_payload(folder: Path, runtimes: Path, store: ContentStore, shards: int,
     rows = np.random.default_rng(seed + 1).standard_normal((shards * SHARD_SIZE, FEATURES)).astype(np.float32)
     inputs = task_inputs({"x": rows})
     runtime = canonical_runtime(runtimes)
-    with TemporaryDirectory(dir=folder) as scratch, Executor(runtimes, None, Path(scratch)) as executor:
+    with TemporaryDirectory() as scratch, Executor(runtimes, None, Path(scratch), payload=[folder]) as executor:
         facts = executor.inspect(model, {s.name: s.shape for s in inputs.specs()}, runtime=CANONICAL)
         plan = make_plan(model, inputs, facts, runtime, store, shard_size=SHARD_SIZE)
         return Payload(plan, _right(executor, model, inputs, plan, folder / "shard.npz"))

@@ -57,6 +57,7 @@ class NodeConfig(BaseModel):
     reorg_depth_blocks: Annotated[int, Field(ge=1, le=256)] = 64
     runtimes: str = Field("runtimes", description="folder of the installed runtimes")
     executor_argv: tuple[str, ...] = Field((), description="command line that replaces the executor's own")
+    jail: Literal["auto", "bubblewrap", "landlock"] = "auto"  # around strangers' models; auto: the best there is
     task_seconds: Annotated[float, Field(gt=0)] = 120.0
     payload_max_bytes: Annotated[
         int, Field(ge=0, description="disk that models may take together; the least recently used make room")

@@ -3,7 +3,8 @@
 Reads pytest's JUnit reports (`.xml`) and forge's output (`.log`). `allowed-skips.txt` beside this
 file lists, one a line, `reason :: prerequisite`: a skip is allowed when its reason contains the
 text before `::` and the prerequisite after it is absent here. A prerequisite is `program:NAME`
-(on PATH), `module:NAME` (importable by this Python) or `env:NAME` (a variable that is set).
+(on PATH), `module:NAME` (importable by this Python), `env:NAME` (a variable that is set), `runs:COMMAND` (exits 0) or
+`landlock:VERSION` (of the kernel's).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -41,7 +43,15 @@ class Rule:
             return importlib.util.find_spec(name) is not None
         if kind == "env":
             return bool(os.environ.get(name))
-        raise SystemExit(f"{ALLOWED.name}: '{self.prerequisite}': use program:, module: or env:")
+        if kind == "runs":
+            return (
+                shutil.which(name.split()[0]) is not None and not subprocess.run(name.split(), check=False).returncode
+            )
+        if kind == "landlock":
+            from nodeagent.runtimes.jail import landlock
+
+            return landlock.version() >= int(name)
+        raise SystemExit(f"{ALLOWED.name}: '{self.prerequisite}': use program:, module:, env:, runs: or landlock:")
 
 
 def read_rules(path: Path) -> list[Rule]:

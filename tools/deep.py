@@ -37,6 +37,7 @@ COUNTS = Path("build") / "deep" / "counts.txt"  # where the deep profile lets te
 REPORT = ROOT / "build" / "deep.json"
 SUITES = "tests/invariants/*.t.sol"
 DEPTH = 5_000  # calls of one run: a long story, whose cost still grows little
+PIECE = 1_000_000  # calls over all suites
 FUZZ_PIECE = 10_000
 EACH = 300  # successes of every action in CALLS calls
 CALLS = 10_000_000
@@ -140,9 +141,12 @@ def failures_of(report: dict[str, Any], seed: int) -> list[str]:
 
 
 def read_counts(text: str) -> dict[str, int]:
-    """Return how often each action succeeded, over all runs: `calls=N;action=N;…` a line."""
+    """Return how often each action succeeded, over all runs: `calls=N;action=N;…` a line.
+
+    Forge plays the last run of each invariant again after it passed: a line that stands twice is one run.
+    """
     total: Counter[str] = Counter()
-    for line in text.splitlines():
+    for line in set(text.splitlines()):
         for part in line.split(";"):
             action, _, times = part.rpartition("=")
             total[action] += int(times)
@@ -206,11 +210,14 @@ def too_seldom(suite: Suite, each: int = EACH) -> list[str]:
 
 
 def piece_shape(left: int, invariants: int) -> tuple[int, int]:
-    """Return (runs, depth) of the next piece: about 250,000 calls, fewer when fewer are left."""
+    """Return (runs, depth) of the next piece: about a million calls, fewer when fewer are left.
+
+    Forge plays one run more than it counts, so few runs a piece would be slow.
+    """
     share = max(1, -(-left // max(1, invariants)))
     if share < DEPTH:
         return 1, max(1_000, share)
-    return max(1, min(share, 250_000 // max(1, invariants)) // DEPTH), DEPTH
+    return max(1, min(share, PIECE // max(1, invariants)) // DEPTH), DEPTH
 
 
 def go_on(state: State, calls: int, fuzz_runs: int, deadline: float) -> bool:

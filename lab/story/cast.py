@@ -34,7 +34,7 @@ class StoryNet(Devnet):
         party = [a.node for a in state.agents[-LIARS:]] if state is not None else []
         if agent.node not in party:
             return super()._launch(agent, wiring)
-        argv = [sys.executable, "-m", LIAR, "--home", str(agent.home), "run"]
+        argv = [sys.executable, "-m", LIAR, "--home", str(agent.home), *nodes.run_words()]
         env = nodes.environment(wiring) | {ORDERS: json.dumps({"members": party})}
         env["PYTHONPATH"] = str(self._project or find_project())
         return spawn(argv, agent.home / "agent.log", cwd=agent.home, env=env)

@@ -25,7 +25,7 @@ MAX_CLOCK_S = 60
 @click.option("--json", "as_json", is_flag=True, help="print as JSON")
 @click.pass_context
 def doctor(ctx: click.Context, own_home: Path | None, as_json: bool) -> int:
-    """Check tools, runtime, chain, contracts, clock, money, disk and reachability; exit code 1 when one is bad."""
+    """Check tools, runtime, jail, chain, contracts, clock, money, disk, reachability; exit code 1 when one is bad."""
     node = Node.of(ctx, own_home)
     found = [_try(name, check, node) for name, check in _checks()]
     if as_json:
@@ -43,6 +43,7 @@ def _checks() -> Iterator[tuple[str, Callable[[Node], str]]]:
     yield "node.js", _nodejs
     yield "home", _home
     yield "runtime", _runtime
+    yield "jail", _jail
     yield "chain", _chain
     yield "contracts", _contracts
     yield "clock", _clock
@@ -124,6 +125,21 @@ def _key(node: Node) -> str:
     if balance < MIN_GAS_WEI:
         raise Fatal(f"the key {address} has {balance} wei for gas", hint="send it some ether")
     return f"{address} acts for node {number}, {balance / 10**18:.4f} ether"
+
+
+def _jail(node: Node) -> str:
+    """Tries to break out of the jail that the agent would use, and, to know what that shows, the same outside."""
+    from nodeagent.runtimes.jail import trial, walls
+
+    jail = walls.choose(node.config.jail)
+    walls.keep_out(node.home.path, jail)
+    tried = trial.quick_trial(jail, node.home.path)
+    out = [name for name, (_, inside) in tried.items() if inside.worked]
+    if out:
+        hint = "do not run a node here, and report this with the kernel's version (uname -r)"
+        raise Fatal(f"the jail ({jail}) does not hold: {', '.join(out)}", hint=hint)
+    open_outside = sum(outside.worked is True for outside, _ in tried.values())
+    return f"{jail}; {open_outside} ways out that work outside it, none of them inside"
 
 
 def _disk(node: Node) -> str:

@@ -17,6 +17,7 @@ from nodeagent.cli.node_common import Node, home_option
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @click.option("--json-logs", is_flag=True, help="one JSON object a line")
 @click.option("--report", is_flag=True, help="watch the pool for faults and report what is worth its gas")
+@click.option("--unsafe-no-jail", is_flag=True, help="run strangers' models without a jail around them")
 @click.option("--wait", "wait_s", type=float, default=60.0, help="seconds to wait for the chain at the start")
 @click.pass_context
 def run(
@@ -26,6 +27,7 @@ def run(
     log_level: str,
     json_logs: bool,
     report: bool,
+    unsafe_no_jail: bool,
     wait_s: float,
 ) -> None:
     """Work until stopped: compute what the node is drawn for, seal, open, settle. SIGTERM and Ctrl-C end it cleanly.
@@ -40,6 +42,10 @@ def run(
 
     Outvoted in a job that can be appealed, the agent computes the shard again and appeals if its answer stands, as far
     as its operator allows: see nodeagent appeals --help.
+
+    Models and inputs of strangers are only ever read in a jail: a process without network, keys, home or any file but
+    its runtime and payload. On a machine that can build none (nodeagent doctor tells, by trying to break out) the agent
+    does not start; with --unsafe-no-jail it does, and says so in status and in what it publishes about the node.
     """
     node = Node.of(ctx, own_home)
     start_logging(json_logs, log_level)
@@ -48,7 +54,7 @@ def run(
     _wait_for_chain(node, wait_s)
     from nodeagent.worker.start import open_agent
 
-    with open_agent(node.home, config, account) as agent:
+    with open_agent(node.home, config, account, unsafe_no_jail=unsafe_no_jail) as agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
         agent.run()

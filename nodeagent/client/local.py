@@ -40,7 +40,11 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
     """
     if runtime == CANONICAL:
         canonical_runtime(runtimes)
-    with inspecting(home, runtimes) as executor, TemporaryDirectory(dir=home, prefix="check-") as folder:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (
+        TemporaryDirectory(dir=home, prefix="check-") as folder,
+        inspecting(home, runtimes, Path(folder)) as executor,
+    ):
         only = executor.inspect(model).inputs
         arrays = load_inputs(inputs, only[0].name if len(only) == 1 else None)
         facts = executor.inspect(model, {s.name: s.shape for s in arrays.specs()})

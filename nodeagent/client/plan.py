@@ -113,12 +113,12 @@ def _tensor(spec: TensorSpec) -> dict[str, object]:
 
 
 @contextmanager
-def inspecting(home: Path, runtimes: Path) -> Iterator[Executor]:
-    """An Executor of this command's own, ended with it."""
+def inspecting(home: Path, runtimes: Path, *payload: Path) -> Iterator[Executor]:
+    """An Executor of this command's own, ended with it, which may read the folders ``payload``."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (
         TemporaryDirectory(dir=home, prefix="inspect-") as scratch,
-        Executor(runtimes, None, Path(scratch)) as executor,
+        Executor(runtimes, None, Path(scratch), payload=payload) as executor,
     ):
         yield executor
 

@@ -11,6 +11,7 @@
     Fatal
     ├── ToolMissing        Node or npm absent or too old
     ├── InstallFailed      npm could not bring the runtime
+    ├── NoJail             no wall around untrusted work holds on this machine (jail.walls)
     └── RuntimeDamaged     installed files or their results differ from what this release expects
 """
 

@@ -7,9 +7,7 @@ checked for form, because the executor has touched bytes from strangers.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,21 +19,24 @@ from typing import Any
 from . import identity
 from .errors import Pass
 from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
-from .launch import end, kill, launch
+from .jail.cell import Cell, python_paths
+from .jail.walls import Jail, best
+from .launch import cell_limits, end, kill, launch, node_program
 from .types import ExecutorLimits, ModelFacts, ShardSpec, Status, TaskResult, TensorSpec, ValueFacts
 
 Progress = Callable[[int, int], None]
 """Called with (tasks answered, tasks of the shard) after each task."""
 
-DEFAULT_ARGV = (sys.executable, "-s", "-P", "-m", "nodeagent.runtimes.executor")
+PROGRAM = ("-m", "nodeagent.runtimes.executor")
 _SLACK_S = 5.0
 
 
 class Executor:
     """One executor process, started on first use and again after it was lost. Safe to share between threads.
 
-    ``runtimes_dir`` is what :func:`nodeagent.runtimes.install.install` filled; ``scratch`` becomes the
-    child's working directory and must be its own; ``worker_argv`` replaces the executor's command line.
+    ``runtimes_dir`` is what :func:`nodeagent.runtimes.install.install` filled; ``scratch`` is a folder of its own;
+    ``payload`` are folders it may read models and inputs from: a file elsewhere may be read, too, but the process is
+    started anew for it. ``jail`` is by default the best there is; ``worker_argv`` replaces the executor's command line.
     """
 
     def __init__(
@@ -44,19 +45,23 @@ class Executor:
         limits: ExecutorLimits | None = None,
         scratch: Path | None = None,
         *,
+        payload: Sequence[Path] = (),
+        jail: Jail | None = None,
         worker_argv: Sequence[str] | None = None,
     ) -> None:
         self._runtimes_dir = runtimes_dir.resolve()
         self._limits = limits or ExecutorLimits()
         self._scratch = (scratch or runtimes_dir / "scratch").resolve()
-        self._argv = tuple(worker_argv or DEFAULT_ARGV)
+        self._program = tuple(worker_argv or PROGRAM)
+        self._payload = tuple(folder.resolve() for folder in payload)
+        self._files: dict[Path, tuple[int, int]] = {}  # read besides, by device and inode
+        self._jail = jail
         self._child: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._lock = threading.RLock()
         self._inferences = 0
 
     def __enter__(self) -> Executor:
-        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -86,12 +91,14 @@ class Executor:
             self._scratch.mkdir(parents=True, exist_ok=True)
             self._started = time.monotonic()
             try:
-                self._child = launch(self._argv, self._limits, self._scratch)
+                self._jail = self._jail or best()
+                self._child = launch(self._program, self._jail, self._cell())
             except OSError as error:
                 raise Pass(f"the executor cannot be started: {error.strerror}") from error
+            node = node_program()
             hello = {
                 "runtimes": str(self._runtimes_dir),
-                "node": shutil.which("node"),
+                "node": None if node is None else str(node),
                 "limits": asdict(self._limits),
             }
             self._send(hello)
@@ -116,6 +123,7 @@ class Executor:
         too slow, out of memory, runtime missing, process lost. The next call starts afresh.
         """
         with self._lock:
+            self._admit(spec.model_path, spec.inputs_path)
             self.start()
             finish = None if seconds is None else time.monotonic() + seconds
             self._send({"op": "run", "spec": spec_to(spec)})
@@ -145,6 +153,7 @@ class Executor:
         With ``runtime`` that runtime is also asked to take the model. Raises Pass like :meth:`run`.
         """
         with self._lock:
+            self._admit(model_path)
             self.start()
             given = None if shapes is None else {name: list(shape) for name, shape in shapes.items()}
             self._send({"op": "inspect", "path": str(model_path.resolve()), "shapes": given, "runtime": runtime})
@@ -153,6 +162,25 @@ class Executor:
                 return _facts(header["facts"])
             except (KeyError, TypeError, ValueError) as error:
                 raise self._lost("it answered out of form") from error
+
+    def _cell(self) -> Cell:
+        node = node_program()
+        own = [Path(part) for part in self._program if Path(part).is_absolute() and Path(part).is_file()]
+        run = [*python_paths(), self._runtimes_dir, *([] if node is None else [node])]
+        return Cell(tuple(run), (*self._payload, *self._files, *own), cell_limits(self._limits), self._scratch)
+
+    def _admit(self, *paths: Path) -> None:
+        """Lets the next process read these files; the one that runs is ended when it cannot."""
+        for path in (path.resolve() for path in paths):
+            if any(path.is_relative_to(folder) for folder in self._payload):
+                continue
+            try:
+                found = path.stat()
+            except OSError:
+                continue  # it says itself what it cannot read
+            if self._files.get(path) != (found.st_dev, found.st_ino):
+                self._files[path] = found.st_dev, found.st_ino
+                self.close()
 
     def _send(self, header: Mapping[str, Any]) -> None:
         if self._child is None or self._child.stdin is None:

@@ -133,7 +133,7 @@ def _self_test(dest: Path) -> None:
             max_output_bytes=4096,
         )
         try:
-            with Executor(dest, ExecutorLimits(), scratch / "executor") as executor:
+            with Executor(dest, ExecutorLimits(), scratch / "executor", payload=[model.parent, scratch]) as executor:
                 results = executor.run(spec)
         except Pass as reason:
             raise RuntimeDamaged(f"runtime {CANONICAL} does not run: {reason.reason}") from reason

@@ -1,69 +1,84 @@
-"""Starting a child that will touch untrusted bytes. The one place a stronger jail will wrap."""
+"""Starting a child that will touch untrusted bytes, in the jail that this machine has."""
 
 from __future__ import annotations
 
 import os
-import resource
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+from .jail.cell import PACKAGES, Cell, Limits
+from .jail.walls import Jail
 from .types import ExecutorLimits
 
-_PACKAGES = Path(__file__).resolve().parents[2]
+_NODE_S = 30
 
 
-def environment(scratch: Path, path: str | None = None) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """The child's whole environment: nothing inherited, so no key, token, home or proxy leaks."""
     return {
-        "HOME": str(scratch),
+        "HOME": str(folder),
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "PATH": path if path is not None else os.defpath,
+        "OPENSSL_CONF": os.devnull,  # Node does not start with one that it may not read
+        "PATH": os.defpath,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(_PACKAGES),
-        "TMPDIR": str(scratch),
+        "PYTHONPATH": str(PACKAGES),
+        "TMPDIR": str(folder),
     }
 
 
-def launch(argv: Sequence[str], limits: ExecutorLimits, scratch: Path) -> subprocess.Popen[bytes]:
-    """Start ``argv`` in its own session and process group, with pipes, a clean environment and resource
-    limits.
+def cell_limits(limits: ExecutorLimits) -> Limits:
+    """The part of an executor's limits that the kernel keeps."""
+    return Limits(limits.data_bytes, limits.cpu_s, limits.files, limits.processes)
 
-    Limits are set on the new process before a byte is sent to it, so it cannot have used untrusted data
-    without them; its children inherit them. Where the system has no ``prlimit`` only the wall-clock kill
-    binds.
-    """
-    child = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=scratch,
-        env=environment(scratch),
-        start_new_session=True,
-        close_fds=True,
-        bufsize=0,
-    )
-    wanted = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: limits.cpu_s,
-        resource.RLIMIT_DATA: limits.data_bytes,
-        resource.RLIMIT_FSIZE: 1 << 20,
-        resource.RLIMIT_NOFILE: limits.files,
-        resource.RLIMIT_NPROC: limits.processes,
-    }
-    prlimit = getattr(resource, "prlimit", None)
-    if prlimit is not None:
-        for kind, value in wanted.items():
-            _, hard = prlimit(child.pid, kind)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            with suppress(ProcessLookupError):
-                prlimit(child.pid, kind, (value, value))
-    return child
+
+def launch(program: Sequence[str], jail: Jail, cell: Cell) -> subprocess.Popen[bytes]:
+    """Start ``program`` (``-m module`` or a command line) in its own session and process group, with pipes, a clean
+    environment, and behind the jail's walls before it has read a byte."""
+    command, folder = jail.command(program, cell), jail.folder(cell)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=cell.scratch,
+            env=environment(folder),
+            start_new_session=True,
+            close_fds=True,
+            bufsize=0,
+        )
+
+    return _starter(os.getpid()).submit(start).result()
+
+
+@cache
+def _starter(_pid: int) -> ThreadPoolExecutor:
+    """One thread of this process that starts all children: those die with the *thread* that is their parent."""
+    return ThreadPoolExecutor(1, thread_name_prefix="launch")
+
+
+@cache
+def node_program() -> Path | None:
+    """The program behind the ``node`` on PATH, which may be a version manager's wrapper; None without one."""
+    found = shutil.which("node")
+    if found is None:
+        return None
+    try:
+        said = subprocess.run(
+            [found, "-p", "process.execPath"], capture_output=True, text=True, timeout=_NODE_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return Path(said.stdout.strip()).resolve()
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

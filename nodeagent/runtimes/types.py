@@ -99,7 +99,8 @@ class ModelFacts:
 class ExecutorLimits:
     """This machine's own limits; reaching one is a ``Pass``, never an answer.
 
-    Bytes are per process (``RLIMIT_DATA``; Node's heap apart from WebAssembly memory is ``node_heap_mib``).
+    Bytes are per process (``RLIMIT_DATA``; Node's heap apart from WebAssembly memory is ``node_heap_mib``);
+    ``processes`` are threads of the whole executor (it needs about a dozen).
     ``cpu_s`` is the processor time one executor may use in its life; it is replaced by a fresh one before
     that.
     """
@@ -111,7 +112,7 @@ class ExecutorLimits:
     load_s: float = 120.0
     task_s: float = 120.0
     files: int = 256
-    processes: int = 4096
+    processes: int = 128
     sessions: int = 4
 
 

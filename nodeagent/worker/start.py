@@ -26,8 +26,11 @@ from nodeagent.content import open_content
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
 from nodeagent.errors import Fatal
+from nodeagent.protocol.nodedoc import NodeDocument, encode_node
 from nodeagent.protocol.types import NodeId, PoolId
 from nodeagent.runtimes.host import Executor
+from nodeagent.runtimes.jail import walls
+from nodeagent.runtimes.jail.walls import Jail
 from nodeagent.runtimes.types import CANONICAL, ExecutorLimits
 from nodeagent.worker.agent import Agent, Habits
 from nodeagent.worker.appealbook import AppealBook
@@ -131,14 +134,17 @@ def appeal_policy(config: NodeConfig) -> Policy:
 
 
 @contextlib.contextmanager
-def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterator[Agent]:
+def open_agent(
+    home: Home, config: NodeConfig, account: LocalAccount, *, unsafe_no_jail: bool = False
+) -> Iterator[Agent]:
     """A ready agent with its gateway and executors; everything ends with the block.
 
-    Raises Fatal (AlreadyRunning, NotRegistered, WrongChain, …) when a person must act, Transient when the chain is
-    not there.
+    Raises Fatal (AlreadyRunning, NotRegistered, WrongChain, NoJail, …) when a person must act, Transient when the chain
+    is not there.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_one(home))
+        jail = choose_jail(config, unsafe_no_jail)
         stack.enter_context(records(home.database))
         rpc, deployment, doors = open_chain(home, config)
         stack.callback(rpc.close)
@@ -161,7 +167,7 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             fees=FeeCaps(max_fee=int(config.max_fee_gwei * GWEI), tip=int(config.tip_gwei * GWEI)),
             confirmations=config.reorg_depth_blocks,
         )
-        bench = _open_bench(home, config, Fetcher(store), store, wake)
+        bench = _open_bench(home, config, jail, Fetcher(store), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
         stagger = config.settle_stagger_blocks
@@ -180,13 +186,21 @@ def open_agent(home: Home, config: NodeConfig, account: LocalAccount) -> Iterato
             _habits(config),
             own_url=url,
             wake=wake,
-            report=lambda agent: write_live(home, agent),
+            report=lambda agent: write_live(home, agent, jail),
         )
-        _announce(hands, node, url)
+        _announce(hands, node, url, jail)
         if away := out_of_reach(url, config.rpc_url):
             agent.problems["gateway"] = away
             log.warning("problem", about="gateway", message=away)
-        log.info("agent_ready", node=node, pool=pool, chain=deployment.chain_id, gateway=gateway.url, public=url)
+        log.info(
+            "agent_ready",
+            node=node,
+            pool=pool,
+            chain=deployment.chain_id,
+            gateway=gateway.url,
+            public=url,
+            jail=str(jail),
+        )
         yield agent
 
 
@@ -201,20 +215,32 @@ def _habits(config: NodeConfig) -> Habits:
     )
 
 
-def _open_bench(home: Home, config: NodeConfig, fetcher: Fetcher, store: Any, wake: threading.Event) -> Bench:
+def choose_jail(config: NodeConfig, unsafe: bool) -> Jail:
+    """The jail of this machine that the configuration asks for; none when ``unsafe`` was typed. Raises NoJail."""
+    if unsafe:
+        log.warning("no_jail", hint="strangers' payloads run with the agent's own rights on this machine")
+        return walls.NONE
+    return walls.choose(config.jail)
+
+
+def _open_bench(
+    home: Home, config: NodeConfig, jail: Jail, fetcher: Fetcher, store: Any, wake: threading.Event
+) -> Bench:
     runtimes = home.resolve(config.runtimes)
     limits, argv = executor_limits(config), config.executor_argv or None
     scratch = home.path / "scratch"
+    payload = scratch / "pantry"
+    walls.keep_out(home.path, jail)
 
     def executor(name: str) -> Executor:
-        return Executor(runtimes, limits, scratch / name, worker_argv=argv)
+        return Executor(runtimes, limits, scratch / name, payload=[payload], jail=jail, worker_argv=argv)
 
     executors = [executor(f"executor-{n}") for n in range(config.cores)]
     ids = executors[0].runtime_ids()
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
     room = Room(config.payload_max_bytes, config.payload_min_free_bytes)
-    pantry = Pantry(store, fetcher, scratch / "pantry", ids, room)
+    pantry = Pantry(store, fetcher, payload, ids, room)
     return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
 
 
@@ -227,13 +253,16 @@ def _open_courtroom(hands: Hands, sender: Sender, config: NodeConfig) -> Courtro
     return Courtroom(hands, sender, court, book, appeal_policy(config), config.settle_stagger_blocks, config.settle)
 
 
-def _announce(hands: Hands, node: NodeId, url: str) -> None:
-    """Publishes the gateway's address when it is not the one others know. Sent with the first block seen."""
-    if hands.ledger.meta("announced") != url:
+def _announce(hands: Hands, node: NodeId, url: str, jail: Jail) -> None:
+    """Publishes the gateway's address and the node's document when others know another. Sent with the first block."""
+    document, digest = encode_node(NodeDocument(jail=jail.kind, walls=jail.walls))
+    hands.store.put_bytes(document)
+    told = f"{url} {digest.hex()}"
+    if hands.ledger.meta("announced") != told:
         number = int(hands.ledger.meta("announcements") or 0) + 1
-        hands.submit(f"announce:{number}", hands.doors.registry.call("announce", node, url, bytes(32)), None)
+        hands.submit(f"announce:{number}", hands.doors.registry.call("announce", node, url, digest), None)
         hands.ledger.set_meta("announcements", str(number))
-        hands.ledger.set_meta("announced", url)
+        hands.ledger.set_meta("announced", told)
 
 
 def out_of_reach(url: str, rpc_url: str) -> str | None:
@@ -251,7 +280,7 @@ def _is_loopback(url: str) -> bool:
     return host == "localhost"
 
 
-def write_live(home: Home, agent: Agent) -> None:
+def write_live(home: Home, agent: Agent, jail: Jail) -> None:
     """What ``nodeagent status`` shows of a running agent; replaced whole, not synced. A full disk leaves it old."""
     head = agent.head
     live = {
@@ -261,6 +290,7 @@ def write_live(home: Home, agent: Agent) -> None:
         "block": head.block if head else None,
         "block_seconds": round(agent.pace.block_s, 3),
         "gateway": agent.own_url,
+        "jail": str(jail),
         "open_work": agent.bench.open_work,
         "jobs": len(agent.world.jobs),
         "paused": agent.world.paused,

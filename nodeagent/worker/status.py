@@ -28,6 +28,7 @@ def status(home: Home, config: NodeConfig) -> dict[str, Any]:
         "pid": pid,
         "running": pid is not None,
         "gateway": live.get("gateway"),
+        "jail": live.get("jail") if pid else None,
         "open_work": live.get("open_work", 0) if pid else 0,
         "block_seconds": live.get("block_seconds"),
         **_records(home),
@@ -38,6 +39,8 @@ def status(home: Home, config: NodeConfig) -> dict[str, Any]:
         problems["chain"] = str(fault)
     if found.get("node") == 0:
         problems["node"] = "the key acts for no node: run nodeagent seats take"
+    if pid and live.get("jail") == "none":
+        problems["jail"] = "strangers' payloads run without a jail (--unsafe-no-jail)"
     if pid is None:
         problems["agent"] = "the agent is not running: nodeagent run"
     found["problems"] = problems

@@ -73,7 +73,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 def test_doctor__healthy_node__everything_ok(rig: Rig) -> None:
     told = rig.good("doctor")
-    assert told["ok"] and {c["name"] for c in told["checks"]} >= {"runtime", "contracts", "key", "endpoint"}
+    assert told["ok"] and {c["name"] for c in told["checks"]} >= {"runtime", "jail", "contracts", "key", "endpoint"}
     assert all(c["ok"] for c in told["checks"])
 
 
@@ -82,6 +82,7 @@ def test_status__running_node__facts_of_chain_and_process(rig: Rig) -> None:
     assert told["node"] == rig.node and told["seats"] == 1 and told["running"] and told["problems"] == {}
     assert told["stake"] == rig.view()["stake"] and told["operator"].lower() == rig.view()["operator"].lower()
     assert told["content_root"] == str(rig.agent.home / "content") and told["gateway"].startswith("http://127.0.0.1:")
+    assert "seccomp" in told["jail"]
 
 
 def test_seats_take__operator_without_stake__says_how_much_and_changes_nothing(rig: Rig) -> None:

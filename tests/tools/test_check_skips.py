@@ -21,13 +21,21 @@ import pytest
 Load = Callable[[str], ModuleType]
 
 CASE = '<testsuites><testsuite><testcase classname="m" name="t">{}</testcase></testsuite></testsuites>'
+RULES = """# a comment
+needs absent :: program:no-such-program-xyz
+needs python :: module:sys
+needs failing :: runs:false
+needs running :: runs:true
+needs old :: landlock:0
+needs new :: landlock:999
+"""
 
 
 @pytest.fixture
 def check(tool: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     module = tool("check_skips")
     allowed = tmp_path / "allowed.txt"
-    allowed.write_text("# a comment\nneeds absent :: program:no-such-program-xyz\nneeds python :: module:sys\n")
+    allowed.write_text(RULES)
     monkeypatch.setattr(module, "ALLOWED", allowed)
 
     def run(text: str | None, suffix: str = ".xml") -> int:
@@ -64,6 +72,11 @@ def test_check_skips__prerequisite_present__fails(
 ) -> None:
     assert check(skipped("needs python")) == 1
     assert "module:sys is present, so it must run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("reason", "code"), [("failing", 0), ("running", 1), ("old", 1), ("new", 0)])
+def test_check_skips__prerequisite_found_by_trying__decides(check: Callable[..., int], reason: str, code: int) -> None:
+    assert check(skipped(f"needs {reason}")) == code
 
 
 def test_check_skips__expected_failure__fails(check: Callable[..., int]) -> None:

@@ -194,21 +194,24 @@ def test_status__chain_away__still_tells_what_it_knows(
 
 
 @pytest.mark.usefixtures("runtimes")
-@pytest.mark.parametrize(("words", "watches"), [((), False), (("--report",), True)])
-def test_run__report__watches_for_this_run_only(
-    tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], watches: bool
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [((), (False, False)), (("--report",), (True, False)), (("--unsafe-no-jail",), (False, True))],
+)
+def test_run__report_or_no_jail__for_this_run_only(
+    tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: tuple[bool, bool]
 ) -> None:
-    seen: list[NodeConfig] = []
+    seen: list[tuple[bool, bool]] = []
 
-    def opened(_home: Home, config: NodeConfig, _account: Any) -> None:
-        seen.append(config)
+    def opened(_home: Home, config: NodeConfig, _account: Any, *, unsafe_no_jail: bool) -> None:
+        seen.append((config.report_faults, unsafe_no_jail))
         raise BadConfig("far enough")
 
     monkeypatch.setattr("nodeagent.worker.start.open_agent", opened)
     monkeypatch.setattr("nodeagent.cli.node_run._wait_for_chain", lambda *_: None)
     init(tmp_path / "node", record)
     assert run("--home", str(tmp_path / "node"), "run", *words) == 1
-    assert [config.report_faults for config in seen] == [watches]
+    assert seen == [told]
     assert not load_config(Home(tmp_path / "node")).report_faults
 
 

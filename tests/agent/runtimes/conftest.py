@@ -14,6 +14,8 @@ from shardbench import Bench
 
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.install import install
+from nodeagent.runtimes.jail import walls
+from nodeagent.runtimes.jail.walls import Jail, NoJail
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,9 +28,19 @@ def runtimes_dir() -> Path:
     return dest
 
 
+@pytest.fixture(scope="session", params=["bubblewrap", "landlock"])
+def jail(request: pytest.FixtureRequest) -> Jail:
+    """Each kind that this machine can build."""
+    try:
+        return walls.choose(request.param)
+    except NoJail as fault:  # allowed only where the machine has no such thing (tools/allowed-skips.txt)
+        pytest.skip(f"no {request.param} jail: {fault.message}")
+
+
 @pytest.fixture(scope="session")
 def executor(runtimes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with Executor(runtimes_dir, scratch=tmp_path_factory.mktemp("executor")) as running:
+    payload = [tmp_path_factory.getbasetemp()]
+    with Executor(runtimes_dir, scratch=tmp_path_factory.mktemp("executor"), payload=payload) as running:
         yield running
 
 

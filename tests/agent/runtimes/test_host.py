@@ -21,6 +21,8 @@ from shardbench import FLOAT, Bench, decoded, doubler, floats, model, node, shor
 from nodeagent.runtimes import executor as child
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor, spec_to
+from nodeagent.runtimes.jail.cell import Cell, Limits, python_paths
+from nodeagent.runtimes.jail.walls import Jail
 from nodeagent.runtimes.launch import end, launch
 from nodeagent.runtimes.types import CANONICAL, ExecutorLimits
 
@@ -29,9 +31,16 @@ PYTHON = (sys.executable, "-s", "-P")
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def children(pid: int) -> list[int]:
-    """Direct children of a process."""
-    return [int(item) for item in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def descendants(pid: int) -> list[int]:
+    """Everything a process has started, nearest first."""
+    direct = [int(item) for item in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*direct, *(below for child in direct for below in descendants(child))]
+
+
+def node_of(pid: int) -> int:
+    """The Node worker below an executor, whatever is between them."""
+    (found,) = (p for p in descendants(pid) if b"/worker.mjs" in Path(f"/proc/{p}/cmdline").read_bytes())
+    return found
 
 
 def alive(pid: int) -> bool:
@@ -57,7 +66,7 @@ def wait_end(pid: int) -> None:
 
 @pytest.fixture
 def fresh(runtimes_dir: Path, tmp_path: Path) -> Executor:
-    return Executor(runtimes_dir, scratch=tmp_path / "own")
+    return Executor(runtimes_dir, scratch=tmp_path / "own", payload=[tmp_path])
 
 
 def scripted(tmp_path: Path, runtimes_dir: Path, body: str, limits: ExecutorLimits | None = None) -> Executor:
@@ -69,7 +78,8 @@ def scripted(tmp_path: Path, runtimes_dir: Path, body: str, limits: ExecutorLimi
         "read_frame(0, 0); write_frame(1, {'event': 'ready'})\n"
         f"while read_frame(0, 0) is not None:\n    {body}\n"
     )
-    return Executor(runtimes_dir, limits, tmp_path / "own", worker_argv=[*PYTHON, str(script)])
+    argv = [*PYTHON, str(script)]
+    return Executor(runtimes_dir, limits, tmp_path / "own", payload=[tmp_path], worker_argv=argv)
 
 
 def test_import__parent_side__loads_no_model_library() -> None:
@@ -81,33 +91,45 @@ def test_import__parent_side__loads_no_model_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_launch__child__inherits_no_secret_and_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    limits = Limits(data_bytes=1 << 30, cpu_s=77, files=99, processes=200)
+    return Cell(tuple(python_paths()), (), limits, tmp_path)
+
+
+def test_launch__child__inherits_no_secret_and_has_limits(
+    jail: Jail, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("QUORATE_PASSPHRASE", "secret")
-    limits = ExecutorLimits(data_bytes=1 << 30, cpu_s=77, files=99)
     code = (
         "import os, sys, resource as r; sys.stdin.read(1);"
-        "names = open('/proc/self/environ').read().split(chr(0))[:-1];"
-        "print(sorted(n.split('=')[0] for n in names), os.getcwd(), os.getpgid(0) == os.getpid(),"
+        "print(sorted(os.environ), os.getcwd() if os.environ['HOME'] != '/' else '/',"
         "r.getrlimit(r.RLIMIT_DATA)[0], r.getrlimit(r.RLIMIT_CPU)[0], r.getrlimit(r.RLIMIT_NOFILE)[0],"
         "r.getrlimit(r.RLIMIT_CORE)[0], r.getrlimit(r.RLIMIT_FSIZE)[0])"
     )
-    running = launch([*PYTHON, "-c", code], limits, tmp_path)
+    running = launch([*PYTHON, "-c", code], jail, cell)
     out, _ = running.communicate(b"x", timeout=60)
-    names = ["HOME", "LANG", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PATH"]
+    names = ["HOME", "LANG", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENSSL_CONF", "PATH"]
     names += ["PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TMPDIR"]
-    assert out.decode().strip() == f"{names} {tmp_path} True {1 << 30} 77 99 0 {1 << 20}"
+    told = [name for name in names if f"'{name}'" in out.decode()]
+    assert told == names
+    assert "QUORATE_PASSPHRASE" not in out.decode()
+    assert out.decode().split("] ")[1].split() == [str(jail.folder(cell)), str(1 << 30), "77", "99", "0", str(1 << 20)]
 
 
-def test_end__grandchildren__end_too(tmp_path: Path) -> None:
+def test_launch__group_of_its_own__ends_with_what_it_started(jail: Jail, cell: Cell) -> None:
     code = (
         "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE);"
-        "print(p.pid, flush=True); sys.stdin.read()"
+        "print(flush=True); sys.stdin.read()"
     )
-    running = launch([*PYTHON, "-c", code], ExecutorLimits(), tmp_path)
+    running = launch([*PYTHON, "-c", code], jail, cell)
     assert running.stdout is not None
-    grandchild = int(running.stdout.readline())
+    running.stdout.readline()
+    below = descendants(running.pid)
     end(running)
-    wait_end(grandchild)
+    assert below
+    for ended in below:
+        wait_end(ended)
     assert not alive(running.pid)
 
 
@@ -118,13 +140,15 @@ def test_spec_to__sent_and_parsed__is_the_same_shard(bench: Bench) -> None:
 
 def test_executor__context__starts_and_ends_its_processes(fresh: Executor, bench: Bench) -> None:
     with fresh as running:
+        running.start()
         pid = running.pid
         assert pid is not None
         running.run(bench.spec(doubler(), {"x": X}))
-        workers = children(pid)
-        assert len(workers) == 1
+        assert running.pid == pid
+        below = descendants(pid)
+        assert node_of(pid) in below
     assert fresh.pid is None
-    for ended in (pid, *workers):
+    for ended in (pid, *below):
         wait_end(ended)
 
 
@@ -145,8 +169,7 @@ def test_run__node_killed_between_shards__passes_once_then_answers(fresh: Execut
     with fresh:
         first = fresh.run(spec)
         assert fresh.pid is not None
-        worker = children(fresh.pid)[0]
-        os.kill(worker, signal.SIGKILL)
+        os.kill(node_of(fresh.pid), signal.SIGKILL)
         try:
             again = fresh.run(spec)
         except Pass:
@@ -167,10 +190,11 @@ def test_executor__its_owner_dies__ends_itself_and_node(runtimes_dir: Path, benc
     owner = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     assert owner.stdout is not None
     pid = int(owner.stdout.readline())
-    workers = children(pid)
+    below = descendants(pid)
+    assert node_of(pid) in below
     owner.kill()
     owner.communicate()
-    for ended in (pid, *workers):
+    for ended in (pid, *below):
         wait_end(ended)
 
 
@@ -233,6 +257,7 @@ def test_run__executor_out_of_order__is_a_pass(
 
 def test_run__executor_silent__is_ended_by_the_parent(runtimes_dir: Path, bench: Bench, tmp_path: Path) -> None:
     with scripted(tmp_path, runtimes_dir, "time.sleep(3600)") as running:
+        running.start()
         pid = running.pid
         with pytest.raises(Pass, match="took too long"):
             running.run(bench.spec(doubler(), {"x": X}), seconds=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ import structlog
 from nodeagent.chain.scan import Cursor
 from nodeagent.config import Home, NodeConfig
 from nodeagent.errors import Fatal
-from nodeagent.protocol.types import Epoch
+from nodeagent.protocol.nodedoc import parse_node
+from nodeagent.protocol.types import Epoch, NodeId
+from nodeagent.runtimes.jail.walls import NONE, Jail, NoJail
 from nodeagent.worker import start
 from nodeagent.worker.ledger import Batch, Ledger
 
@@ -57,8 +60,10 @@ def test_open_agent__disk_refuses_the_ledger__ends_with_records_failed(
         pass
 
 
-def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path) -> None:
-    agent: Any = SimpleNamespace(
+@pytest.fixture
+def agent() -> Any:
+    """As much of a running agent as it says of itself."""
+    return SimpleNamespace(
         head=None,
         world=SimpleNamespace(node=1, pool=1, jobs={}, paused=False),
         pace=SimpleNamespace(block_s=1.0),
@@ -66,11 +71,14 @@ def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path) -> None:
         bench=SimpleNamespace(open_work=0),
         problems={},
     )
+
+
+def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path, agent: Any) -> None:
     home = Home(tmp_path)
-    start.write_live(home, agent)
+    start.write_live(home, agent, NONE)
     home.live.with_suffix(".new").mkdir()  # as good as a full disk: the file cannot be written
     with structlog.testing.capture_logs() as logs:
-        start.write_live(home, agent)
+        start.write_live(home, agent, NONE)
     assert [entry["event"] for entry in logs] == ["status_not_written"] and start.read_live(home)["node"] == 1
 
 
@@ -88,3 +96,54 @@ def test_out_of_reach__own_address_and_the_chains__only_a_loopback_one_for_a_cha
     url: str, rpc: str, complains: bool
 ) -> None:
     assert (start.out_of_reach(url, rpc) is not None) is complains
+
+
+BOXED = Jail("bubblewrap", ("bubblewrap", "landlock 7", "seccomp"), "/usr/bin/bwrap")
+
+
+@pytest.mark.parametrize(("jail", "says"), [(BOXED, "bubblewrap, landlock 7, seccomp"), (NONE, "none")])
+def test_write_live__jail__is_said(tmp_path: Path, agent: Any, jail: Jail, says: str) -> None:
+    start.write_live(Home(tmp_path), agent, jail)
+    assert start.read_live(Home(tmp_path))["jail"] == says
+
+
+def test_choose_jail__unsafe_was_typed__none_and_said() -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert start.choose_jail(NodeConfig(deployment="x.json"), unsafe=True) is NONE
+    assert [entry["event"] for entry in logs] == ["no_jail"]
+
+
+def test_choose_jail__none_to_be_had__is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(wish: str) -> Jail:
+        raise NoJail(f"no {wish} jail")
+
+    monkeypatch.setattr(start.walls, "choose", none)
+    with pytest.raises(Fatal, match="no landlock jail"):
+        start.choose_jail(NodeConfig(deployment="x.json", jail="landlock"), unsafe=False)
+
+
+class Announcing:
+    """The agent's hands as far as an announcement needs them."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+        self.kept: dict[str, str] = {}
+        self.served: list[bytes] = []
+        registry = SimpleNamespace(call=lambda name, node, url, digest: (url, digest))
+        self.doors = SimpleNamespace(registry=registry)
+        self.ledger = SimpleNamespace(meta=self.kept.get, set_meta=self.kept.__setitem__)
+        self.store = SimpleNamespace(put_bytes=self.served.append)
+
+    def submit(self, key: str, call: tuple[str, bytes], deadline: int | None) -> None:
+        self.sent.append(call)
+
+
+def test_announce__address_and_document__once_until_one_of_them_changes() -> None:
+    hands: Any = Announcing()
+    for url, jail in [("http://a", BOXED), ("http://a", BOXED), ("http://b", BOXED), ("http://b", NONE)]:
+        start._announce(hands, NodeId(3), url, jail)
+    assert [url for url, _ in hands.sent] == ["http://a", "http://b", "http://b"]
+    documents = {hashlib.sha256(data).digest(): parse_node(data) for data in hands.served}
+    told = [documents[digest] for _, digest in hands.sent]
+    assert [d.jail for d in told] == ["bubblewrap", "bubblewrap", "none"]
+    assert told[0].walls == BOXED.walls and told[2].walls == ()

@@ -1,0 +1,78 @@
+"""What a jailed process may see and use, and the orders by which it confines itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PACKAGES = Path(__file__).resolve().parents[3]
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/nix/store", "/etc/ld.so.cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Resource limits of every process in the cell, but ``tmp_bytes``, which its one writable folder may hold.
+
+    ``data_bytes`` is ``RLIMIT_DATA``, ``cpu_s`` seconds of processor time, ``file_bytes`` the size of one file,
+    ``files`` open descriptors, ``processes`` the threads that the cell's user may have.
+    """
+
+    data_bytes: int
+    cpu_s: int
+    files: int
+    processes: int
+    file_bytes: int = 1 << 20
+    tmp_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """``run`` may be read and executed from, ``read`` only read: files or folders, absolute.
+
+    ``scratch`` is a folder of the cell's own outside: it stands for the cell, and is where work without walls works.
+    """
+
+    run: tuple[Path, ...]
+    read: tuple[Path, ...]
+    limits: Limits
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the first program inside does to itself before it goes on as ``program``.
+
+    ``program`` is ``("-m", module)``, whose ``main()`` is called, or a command line. ``uid`` is taken when started by
+    root. ``landlock`` has the paths by what is allowed below them: run, read, list, write, device. ``signals``: signals
+    reach no process outside, so they need not be forbidden. An empty wall is not built.
+    """
+
+    program: tuple[str, ...]
+    limits: Limits
+    uid: int | None = None
+    landlock: dict[str, list[str]] | None = None
+    required: bool = False
+    seccomp: bool = False
+    signals: bool = False
+
+    def encode(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, text: str) -> Orders:
+        """Inverse of :meth:`encode`."""
+        raw = json.loads(text)
+        return cls(**{**raw, "program": tuple(raw["program"]), "limits": Limits(**raw["limits"])})
+
+
+def system_paths() -> list[Path]:
+    """Folders of the system's programs and libraries, links among them, as far as they are there."""
+    return [path for path in map(Path, _SYSTEM) if path.exists()]
+
+
+def python_paths() -> list[Path]:
+    """This interpreter, its packages and ours."""
+    found = {Path(prefix).resolve() for prefix in (sys.base_prefix, sys.base_exec_prefix, sys.prefix)}
+    return sorted(found | {Path(sys.prefix).absolute(), PACKAGES / "nodeagent"})
