@@ -12,7 +12,7 @@ PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
 TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
-.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-deep test-mutation coverage slither test-proofs lint fmt bench-gas lock clean
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-deep test-mutation coverage slither test-proofs lint fmt bench-gas bench-runtime lock clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
@@ -68,6 +68,9 @@ fmt: setup           ## format everything
 	@ruff check --quiet --fix $(PYTHON_SOURCES)
 	@ruff format --quiet $(PYTHON_SOURCES)
 	@forge fmt $(SOLIDITY_SOURCES)
+
+bench-runtime: setup-toolkit  ## what jail and agent cost around a runtime, into build/bench/runtime.json
+	@.venv/bin/python -m bench.runtime
 
 bench-gas: setup-toolkit  ## the gas table, into build/bench/gas.json
 	@.venv/bin/python -m bench.gas

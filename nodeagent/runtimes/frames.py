@@ -34,8 +34,11 @@ def write_frame(fd: int, header: Mapping[str, Any], payload: Sequence[bytes | me
     text = json.dumps({**header, "payload": size} if size else dict(header), separators=(",", ":")).encode()
     if len(text) > MAX_HEADER:
         raise FrameError(f"frame header of {len(text)} bytes is over the cap of {MAX_HEADER}")
+    head = len(text).to_bytes(4, "big") + text
     try:
-        _write_all(fd, len(text).to_bytes(4, "big") + text)
+        if size <= _CHUNK:  # one write: the other side wakes once
+            return _write_all(fd, b"".join((head, *payload)))
+        _write_all(fd, head)
         for part in payload:
             _write_all(fd, part)
     except OSError as error:

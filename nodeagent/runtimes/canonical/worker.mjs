@@ -70,9 +70,8 @@ function writeFrame(header, parts = []) {
   const text = Buffer.from(JSON.stringify({ ...header, payload }), 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(text.length, 0);
-  writeAll(length);
-  writeAll(text);
-  parts.forEach(writeAll);
+  // one write where the answer is small: the executor wakes once
+  (payload <= 1 << 18 ? [Buffer.concat([length, text, ...parts])] : [length, text, ...parts]).forEach(writeAll);
 }
 
 async function load({ digest, keep }, model) {

@@ -61,7 +61,7 @@ def main() -> int:
     first, *rest = orders.program
     if first == "-m":
         sys.argv = rest
-        return int(importlib.import_module(rest[0]).main())
+        return int(importlib.import_module(rest[0]).main() or 0)
     os.execvp(first, orders.program)  # noqa: S606
 
 
