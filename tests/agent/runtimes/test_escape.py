@@ -149,8 +149,8 @@ def endless() -> ModelProto:
 MODELS: dict[str, Callable[[], ModelProto | bytes]] = {
     "external-data-dotdot": lambda: external("../../../../../../etc/passwd"),
     "external-data-absolute": lambda: external("/etc/passwd"),
-    "giant-constant": giant,
-    "endless-loop": endless,
+    "giant-constant-model": giant,
+    "endless-loop-model": endless,
     "deep-nesting": lambda: nested(3_000),
     "malformed-protobuf": lambda: b"\x3a\xff\xff\xff\xff\x0f" + bytes(64),
     "truncated-protobuf": lambda: doubler().SerializeToString()[:-7],
@@ -197,7 +197,7 @@ def test_run__inputs_that_inflate__are_refused(
     spec.inputs_path.write_bytes(bomb(64 << 20))
     statuses = [result.status for result in jailed.run(spec)]
     alive = honest()
-    log(jail, "zip-bomb", None, Status(statuses[0]).name, alive)
+    log(jail, "zip-bomb-inputs", None, Status(statuses[0]).name, alive)
     assert statuses == [Status.INPUT_REFUSED] * 2
     assert alive
 

@@ -10,10 +10,10 @@ import json
 import sys
 from typing import Any
 
-from . import changing, reaching, seeing, using
+from . import changing, payloads, reaching, seeing, using
 from .common import ATTEMPTS, Failed, Targets
 
-__all__ = ["ATTEMPTS", "changing", "main", "reaching", "run_attempt", "seeing", "using"]
+__all__ = ["ATTEMPTS", "changing", "main", "payloads", "reaching", "run_attempt", "seeing", "using"]
 
 
 def run_attempt(name: str, targets: Targets) -> dict[str, Any]:
@@ -26,6 +26,8 @@ def run_attempt(name: str, targets: Targets) -> dict[str, Any]:
         return {"worked": False, "said": f"{type(error).__name__}: {error.strerror or error}"}
     except MemoryError:
         return {"worked": False, "said": "MemoryError"}
+    except Exception as error:  # a library's own word for it
+        return {"worked": False, "said": f"{type(error).__name__}: {str(error)[:120]}"}
 
 
 def main() -> int:
