@@ -15,6 +15,7 @@ from nodeagent.protocol.documents import Document
 from nodeagent.protocol.jobword import case_terms, pack_job_word, unpack_job_word
 from nodeagent.protocol.leaves import Leaf
 from nodeagent.protocol.manifest import BatchManifest, JobManifest
+from nodeagent.protocol.nodedoc import NodeDocument
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt
 from nodeagent.protocol.sortition import draw_words, pack_slots
 from nodeagent.protocol.trees import EMPTY_BATCH_ROOT
@@ -151,7 +152,8 @@ def test_page__tensor_codes__are_the_encoders() -> None:
 
 @pytest.mark.parametrize(("model", "start", "end"), [
     (JobManifest, "**Job manifest**", "Content is an object"),
-    (BatchManifest, "**Batch manifest**", "A manifest that is malformed"),
+    (BatchManifest, "**Batch manifest**", "**Node document**"),
+    (NodeDocument, "**Node document**", "A manifest that is malformed"),
     (Receipts, "The **receipts file**", "A hash is"),
 ])  # fmt: skip
 def test_page__document_fields__are_the_models(model: type[Document], start: str, end: str) -> None:
