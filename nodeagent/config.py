@@ -6,13 +6,24 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from nodeagent.errors import Fatal
+from nodeagent.protocol.documents import Address, Cid
 
 FILE = "config.toml"
 HOME_VARIABLE = "NODEAGENT_HOME"
 GWEI = 10**9
+
+
+def _hours(text: str) -> str:
+    from nodeagent.worker.admission import Span
+
+    Span.parse(text)
+    return text
+
+
+Hours = Annotated[str, AfterValidator(_hours)]
 
 
 class BadConfig(Fatal):
@@ -33,6 +44,17 @@ class NodeConfig(BaseModel):
     kubo_api: str | None = Field(None, description="multiaddr of a Kubo daemon to store into as well")
     poll_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0  # 0: a quarter of the block time seen
     min_unit_price: Annotated[int, Field(ge=0)] = 0
+    allow_requesters: tuple[Address, ...] = Field((), description="whose jobs may run; empty: everybody's")
+    deny_requesters: tuple[Address, ...] = ()
+    allow_models: tuple[Cid, ...] = Field((), description="models that may run, by CID; empty: all")
+    deny_models: tuple[Cid, ...] = ()
+    allow_runtimes: tuple[str, ...] = Field((), description="runtimes that may run; empty: all that are installed")
+    work_hours: tuple[Hours, ...] = Field((), description="local times such as 22:00-07:30; empty: always")
+    mains_only: bool = Field(False, description="no work on battery")
+    idle_below: Annotated[
+        float | None, Field(gt=0, le=100, description="no work while others use more of the processor, per cent")
+    ] = None
+    niceness: Annotated[int, Field(ge=0, le=19, description="of strangers' work: 19 gives way to everything")] = 5
     max_fee_gwei: Annotated[float, Field(gt=0)] = 200.0
     tip_gwei: Annotated[float, Field(ge=0)] = 0.1
     settle: bool = True

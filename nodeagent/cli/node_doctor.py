@@ -153,7 +153,7 @@ def _endpoint(node: Node) -> str:
     """Asks the own gateway for a block that is not there: any HTTP answer shows that it is reached."""
     import urllib3
 
-    from nodeagent.worker.start import read_live, running_pid
+    from nodeagent.worker.live import read_live, running_pid
 
     if running_pid(node.home) is None:
         return "not checked: the agent is not running"

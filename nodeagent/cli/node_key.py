@@ -60,7 +60,7 @@ def rotate(
     """Make a new hot key and let the operator put it in place. The old one is dead at once; duties go on."""
     from nodeagent.errors import Fatal
     from nodeagent.keys import create_keystore, open_keystore
-    from nodeagent.worker.start import running_pid
+    from nodeagent.worker.live import running_pid
 
     node = Node.of(ctx, own_home)
     if running_pid(node.home) is not None:

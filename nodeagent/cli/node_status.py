@@ -23,8 +23,11 @@ def status(ctx: click.Context, own_home: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    problems = found.pop("problems")
+    problems, passed = found.pop("problems"), found.pop("passed")
     for name, value in found.items():
         click.echo(f"{name:<14} {value if value is not None else '-'}")
+    for row in passed:
+        shard = "" if row["shard"] is None else f", shard {row['shard']}"
+        click.echo(f"passed         job {row['job']}{shard}: {row['reason']}")
     for about, message in problems.items():
         click.echo(f"problem        {about}: {message}")

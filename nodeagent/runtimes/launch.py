@@ -36,7 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def cell_limits(limits: ExecutorLimits) -> Limits:
     """The part of an executor's limits that the kernel keeps."""
-    return Limits(limits.data_bytes, limits.cpu_s, limits.files, limits.processes)
+    return Limits(limits.data_bytes, limits.cpu_s, limits.files, limits.processes, niceness=limits.niceness)
 
 
 def launch(program: Sequence[str], jail: Jail, cell: Cell) -> subprocess.Popen[bytes]:

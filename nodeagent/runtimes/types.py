@@ -114,6 +114,7 @@ class ExecutorLimits:
     files: int = 256
     processes: int = 128
     sessions: int = 4
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)

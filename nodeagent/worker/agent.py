@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -15,6 +15,7 @@ from nodeagent.errors import Fatal, QuorateError
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.protocol.types import Epoch, JobId
 from nodeagent.worker import lifecycle as life
+from nodeagent.worker.admission import Admission, Machine
 from nodeagent.worker.bench import Again, Bench, Done
 from nodeagent.worker.compute import Order, Warm, results_path
 from nodeagent.worker.courtroom import Courtroom
@@ -25,7 +26,7 @@ from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, answered, duties, sources, spent, wanted
+from nodeagent.worker.views import Pace, Passes, PassLog, answered, duties, sources, spent
 from nodeagent.worker.world import World
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ class Habits:
     """Numbers of the configuration that the loop uses."""
 
     poll_seconds: float = 0.0
-    min_unit_price: int = 0
+    admission: Admission = field(default_factory=Admission)
     auto_resume: bool = True
     reveal_depth: int = 2
     margin_blocks: int = 3
@@ -60,12 +61,14 @@ class Agent:
         habits: Habits,
         *,
         own_url: str = "",
+        machine: Machine | None = None,
         wake: threading.Event | None = None,
         report: Callable[[Agent], None] = lambda _: None,
     ) -> None:
         self.rpc, self.hands, self.scanner, self.bench = rpc, hands, scanner, bench
         self.sender, self.settler, self.reporter, self.courtroom = sender, settler, reporter, courtroom
         self.habits, self.own_url = habits, own_url
+        self.machine = machine or Machine()
         self._fresh_world, self._report = fresh_world, report
         self._wake = wake or threading.Event()
         self._stopping = False
@@ -75,6 +78,8 @@ class Agent:
         self.pace = Pace()
         self.head: Head | None = None
         self.problems: dict[str, str] = {}
+        self.passed = PassLog()
+        self.resting: str | None = None
         self._acted = ""
         self._warmed: set[JobId] = set()
         self._pruned_epoch = -1
@@ -129,6 +134,7 @@ class Agent:
         self.hands.block = head.block
         if self._prune_due(head.block):
             self._prune(head.block)
+        self.resting = self.machine.resting()
         self._warm(head.block)
         known = self.lottery.update(head.block)
         clock = self.clock(head.block)
@@ -185,7 +191,7 @@ class Agent:
         lanes = read_lanes(self.hands.doors.ledger, self.world, self.lottery.book, clock, horizon)
         self.hands.ledger.note_lanes(lanes)
         return life.Facts(
-            duties=duties(self.world, self.lottery.book, clock.epoch, self.habits.min_unit_price),
+            duties=duties(self.world, self.lottery.book, clock.epoch, self.habits.admission),
             draws_known=draws_known,
             lanes=lanes,
             commit_blocks={epoch: self.hands.commit_block(epoch) for epoch in lanes},
@@ -222,14 +228,17 @@ class Agent:
 
     def _compute(self, action: life.Compute) -> None:
         job = self.world.jobs[action.job]
-        if not self.passes.resting((action.job, action.shard), self.hands.block):
+        if self.resting is not None:
+            self.passed.note((action.job, action.shard), self.resting)
+        elif not self.passes.resting((action.job, action.shard), self.hands.block):
             self.bench.offer(Order(job, action.shard, action.deadline, sources(self.world, job, self.own_url)))
 
     def _court(self, world: World, book: DrawBook, block: int) -> None:
         for again in self.courtroom.tick(world, book, block) if self.courtroom is not None else ():
-            key = again.job, again.shard
-            if key not in self.passes.given_up(block) and not self.passes.resting(key, block):
-                job = world.jobs[again.job]
+            key, job = (again.job, again.shard), world.jobs[again.job]
+            if self.resting is not None:
+                self.passed.note(key, self.resting)
+            elif key not in self.passes.given_up(block) and not self.passes.resting(key, block):
                 found = sources(world, job, self.own_url)
                 self.bench.offer(Order(job, again.shard, again.deadline, found, again=True))
 
@@ -238,7 +247,9 @@ class Agent:
         for job in [job for job in self.world.jobs.values() if job.id not in self._warmed]:
             self._warmed.add(job.id)
             start = (job.terms.post_epoch + 1) * self._epoch_blocks
-            if block < start and wanted(job, self.habits.min_unit_price):
+            if (refused := self.habits.admission.job(job)) is not None:
+                self.passed.note((job.id, None), refused)
+            elif block < start and self.resting is None:
                 self.bench.warm(Warm(job, start, sources(self.world, job, self.own_url)))
 
     def _harvest(self, block: int) -> bool:
@@ -256,7 +267,7 @@ class Agent:
                     self._complain("machine", f"job {outcome.job}, shard {outcome.shard}: {words}")
             else:
                 self.passes.add((outcome.job, outcome.shard), outcome.reason, outcome.final, block, outcome.deadline)
-                log.warning("shard_passed", job=outcome.job, shard=outcome.shard, reason=outcome.reason)
+                self.passed.note((outcome.job, outcome.shard), outcome.reason)
                 if outcome.fatal is not None:
                     self._complain("work", str(outcome.fatal))
         return bool(outcomes)
@@ -274,8 +285,7 @@ class Agent:
     def _prune(self, block: int) -> None:
         """Once an epoch: drops what no deadline is left for."""
         deployment = self.hands.deployment
-        now = epoch_of(block, self._epoch_blocks)
-        self._pruned_epoch = now
+        self._pruned_epoch = now = epoch_of(block, self._epoch_blocks)
         before = Epoch(max(0, now - deployment.ring - 2))
         dead = self.world.finished(now, deployment.settle_grace, deployment.report_epochs, deployment.ring)
         for job, shard in self.hands.ledger.results():

@@ -27,13 +27,14 @@ from nodeagent.protocol.types import Shard, Task
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_MODEL_BYTES, ShardSpec, TensorSpec
+from nodeagent.worker.admission import Admission
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.shelf import Room, Shelf
 from nodeagent.worker.world import Job
 
 
 class Mismatch(JobFault):
-    """The manifest is not the one the job's terms promise, or asks for what this node does not have."""
+    """The manifest is not the one the job's terms promise, or asks for what this node does not have or may not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,20 @@ class Pantry:
     """
 
     def __init__(
-        self, store: LayeredStore, fetcher: Fetcher, folder: Path, runtimes: dict[str, bytes], room: Room | None = None
+        self,
+        store: LayeredStore,
+        fetcher: Fetcher,
+        folder: Path,
+        runtimes: dict[str, bytes],
+        room: Room | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
         for part in ("inputs", "again"):
             (folder / part).mkdir(parents=True, exist_ok=True)
             for left in (folder / part).iterdir():
                 left.unlink()
+        self._admission = admission or Admission()
         self._shelf = Shelf(folder / "models", room or Room())
         self._users: dict[str, set[bytes]] = {}  # manifests by their model's CID, as far as they were seen here
         self._digests: dict[str, bytes] = {}  # sha256 of models by CID, as they came out of the store
@@ -158,6 +166,8 @@ class Pantry:
             with self._shelf.writing(MIB, evict=evict):
                 manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
             check_manifest(manifest, job, self._runtimes)
+            if (refused := self._admission.manifest(manifest)) is not None:
+                raise Mismatch(f"job {job.id}: {refused}")
             sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
             content = _fits(manifest.model, MAX_MODEL_BYTES)
             with self._place(order, content, evict) as path:

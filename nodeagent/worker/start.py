@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
-import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -32,6 +29,7 @@ from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.jail import walls
 from nodeagent.runtimes.jail.walls import Jail
 from nodeagent.runtimes.types import CANONICAL, ExecutorLimits
+from nodeagent.worker.admission import Admission, Machine, Span
 from nodeagent.worker.agent import Agent, Habits
 from nodeagent.worker.appealbook import AppealBook
 from nodeagent.worker.appeals import Policy
@@ -40,6 +38,7 @@ from nodeagent.worker.compute import Pantry
 from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.ledger import Ledger
+from nodeagent.worker.live import only_one, write_live
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
@@ -50,10 +49,6 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 log = structlog.get_logger(__name__)
-
-
-class AlreadyRunning(Fatal):
-    """Another agent works in this home; two would seal one epoch twice."""
 
 
 class NotRegistered(Fatal):
@@ -74,41 +69,6 @@ def records(path: Path) -> Iterator[None]:
         raise RecordsFailed(f"{path} cannot be read or written: {fault}", hint=hint) from fault
 
 
-@contextlib.contextmanager
-def only_one(home: Home) -> Iterator[None]:
-    """Holds the home's lock. Raises AlreadyRunning."""
-    home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with home.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(
-                f"an agent already runs in {home.path}", hint="stop it first, or use another --home"
-            ) from None
-        _write_pid(file)
-        yield
-
-
-def running_pid(home: Home) -> int | None:
-    """Process id of the agent that holds the home's lock, else None."""
-    try:
-        with home.lock.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read().strip() or 0) or None
-            return None
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _write_pid(file: IO[str]) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
-
-
 def open_chain(home: Home, config: NodeConfig) -> tuple[Rpc, Deployment, Doors]:
     """The endpoint and the contracts, checked against each other. Raises WrongChain, BadDeployment, RpcUnreachable."""
     rpc = Rpc(config.rpc_url)
@@ -117,7 +77,7 @@ def open_chain(home: Home, config: NodeConfig) -> tuple[Rpc, Deployment, Doors]:
 
 
 def executor_limits(config: NodeConfig) -> ExecutorLimits:
-    return ExecutorLimits(data_bytes=config.memory_mib << 20, task_s=config.task_seconds)
+    return ExecutorLimits(data_bytes=config.memory_mib << 20, task_s=config.task_seconds, niceness=config.niceness)
 
 
 def appeal_policy(config: NodeConfig) -> Policy:
@@ -185,6 +145,7 @@ def open_agent(
             lambda: World(node, pool, deployment.epoch_blocks),
             _habits(config),
             own_url=url,
+            machine=machine(config),
             wake=wake,
             report=lambda agent: write_live(home, agent, jail),
         )
@@ -204,10 +165,28 @@ def open_agent(
         yield agent
 
 
+def admission(config: NodeConfig) -> Admission:
+    """What the operator lets run, from its configuration."""
+    return Admission(
+        config.min_unit_price,
+        frozenset(address.lower() for address in config.allow_requesters),
+        frozenset(address.lower() for address in config.deny_requesters),
+        frozenset(config.allow_models),
+        frozenset(config.deny_models),
+        frozenset(config.allow_runtimes),
+    )
+
+
+def machine(config: NodeConfig) -> Machine:
+    """When the operator lets it run."""
+    spans = [Span.parse(text) for text in config.work_hours]
+    return Machine(spans, mains_only=config.mains_only, idle_below=config.idle_below)
+
+
 def _habits(config: NodeConfig) -> Habits:
     return Habits(
         config.poll_seconds,
-        config.min_unit_price,
+        admission(config),
         config.auto_resume,
         config.reveal_depth_blocks,
         config.commit_margin_blocks,
@@ -240,7 +219,7 @@ def _open_bench(
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
     room = Room(config.payload_max_bytes, config.payload_min_free_bytes)
-    pantry = Pantry(store, fetcher, payload, ids, room)
+    pantry = Pantry(store, fetcher, payload, ids, room, admission(config))
     return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
 
 
@@ -278,36 +257,3 @@ def _is_loopback(url: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
-
-
-def write_live(home: Home, agent: Agent, jail: Jail) -> None:
-    """What ``nodeagent status`` shows of a running agent; replaced whole, not synced. A full disk leaves it old."""
-    head = agent.head
-    live = {
-        "pid": os.getpid(),
-        "node": agent.world.node,
-        "pool": agent.world.pool,
-        "block": head.block if head else None,
-        "block_seconds": round(agent.pace.block_s, 3),
-        "gateway": agent.own_url,
-        "jail": str(jail),
-        "open_work": agent.bench.open_work,
-        "jobs": len(agent.world.jobs),
-        "paused": agent.world.paused,
-        "problems": dict(agent.problems),
-    }
-    part = home.live.with_suffix(".new")
-    try:
-        part.write_text(json.dumps(live))
-        os.replace(part, home.live)
-    except OSError as fault:
-        log.warning("status_not_written", reason=fault.strerror)
-
-
-def read_live(home: Home) -> dict[str, Any]:
-    """The last ``write_live``; empty when there was none."""
-    try:
-        found: dict[str, Any] = json.loads(Path(home.live).read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found

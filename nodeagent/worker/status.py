@@ -10,7 +10,8 @@ from nodeagent.config import Home, NodeConfig
 from nodeagent.keys import keystore_address
 from nodeagent.protocol.epochs import epoch_of
 from nodeagent.worker.appealbook import STATES
-from nodeagent.worker.start import open_chain, read_live, running_pid
+from nodeagent.worker.live import read_live, running_pid
+from nodeagent.worker.start import open_chain
 
 _LAST = """
 SELECT key, tx, mined_block FROM intents WHERE what IN ({}) AND state IN ('mined', 'final') ORDER BY nonce DESC
@@ -29,6 +30,8 @@ def status(home: Home, config: NodeConfig) -> dict[str, Any]:
         "running": pid is not None,
         "gateway": live.get("gateway"),
         "jail": live.get("jail") if pid else None,
+        "resting": live.get("resting") if pid else None,
+        "passed": live.get("passed", []) if pid else [],
         "open_work": live.get("open_work", 0) if pid else 0,
         "block_seconds": live.get("block_seconds"),
         **_records(home),

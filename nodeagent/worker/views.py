@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from nodeagent.protocol.lanes import unpack_lane
-from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
+from nodeagent.worker.admission import Admission
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Duty, Lane, ShardKey
@@ -15,6 +18,8 @@ from nodeagent.worker.world import Job, World
 
 MAX_TRIES = 5
 RETRY_BLOCKS = 2
+PASSED_SHOWN = 20
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -53,12 +58,27 @@ class Passes:
                 del table[key]
 
 
-def wanted(job: Job, min_unit_price: int) -> bool:
-    """This node's own filter; what it refuses is a pass, which is always safe."""
-    return job.terms.answer_class is AnswerClass.EXACT and job.unit_price >= min_unit_price
+class PassLog:
+    """Why jobs and shards are not answered: each reason is logged once, the last few are shown in the status."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[tuple[JobId, Shard | None], str] = {}
+
+    def note(self, key: tuple[JobId, Shard | None], reason: str) -> None:
+        """A shard's reason, or with None a whole job's."""
+        job, shard = key
+        if self._reasons.pop(key, None) != reason:
+            log.warning("job_passed" if shard is None else "shard_passed", job=job, shard=shard, reason=reason)
+        self._reasons[key] = reason
+        while len(self._reasons) > PASSED_SHOWN:
+            del self._reasons[next(iter(self._reasons))]
+
+    def shown(self) -> list[dict[str, int | str | None]]:
+        """The last few, oldest first."""
+        return [{"job": job, "shard": shard, "reason": reason} for (job, shard), reason in self._reasons.items()]
 
 
-def duties(world: World, book: DrawBook, now: Epoch, min_unit_price: int) -> tuple[Duty, ...]:
+def duties(world: World, book: DrawBook, now: Epoch, admission: Admission) -> tuple[Duty, ...]:
     """Shards this node is drawn for and whose commit epoch is not over; settled ones are none any more."""
     found = []
     for draw in book.mine(now):
@@ -66,7 +86,7 @@ def duties(world: World, book: DrawBook, now: Epoch, min_unit_price: int) -> tup
         if job is None or (draw.job, draw.shard) in world.settled or draw.shard >= job.terms.shards:
             continue
         useful = not has_quorum_before(world, book, job, draw.shard, draw.attempt)
-        found.append(Duty(draw.job, draw.shard, draw.commit, useful and wanted(job, min_unit_price)))
+        found.append(Duty(draw.job, draw.shard, draw.commit, useful and admission.job(job) is None))
     return tuple(found)
 
 

@@ -16,7 +16,8 @@ class Limits:
     """Resource limits of every process in the cell, but ``tmp_bytes``, which its one writable folder may hold.
 
     ``data_bytes`` is ``RLIMIT_DATA``, ``cpu_s`` seconds of processor time, ``file_bytes`` the size of one file,
-    ``files`` open descriptors, ``processes`` the threads that the cell's user may have.
+    ``files`` open descriptors, ``processes`` the threads that the cell's user may have; ``niceness`` is how far it
+    gives way to other programs (0 … 19).
     """
 
     data_bytes: int
@@ -25,6 +26,7 @@ class Limits:
     processes: int
     file_bytes: int = 1 << 20
     tmp_bytes: int = 16 << 20
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)

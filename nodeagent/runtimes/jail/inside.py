@@ -24,6 +24,7 @@ _DIE_WITH_PARENT = 1
 def confine(orders: Orders) -> None:
     """Build the walls that a process builds from inside. Raises OSError; what was not built then is not needed."""
     limit(orders.limits)
+    os.nice(orders.limits.niceness)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the kernel ends this before the agent
     if orders.uid is not None:

@@ -17,7 +17,7 @@ from nodeagent.cli.common import whole
 from nodeagent.cli.node import COMMANDS, main
 from nodeagent.config import BadConfig, Home, NodeConfig, load_config, parse_config, save_config
 from nodeagent.keys import BadKey, create_keystore, keystore_address, open_keystore, read_password
-from nodeagent.worker.start import AlreadyRunning, only_one, running_pid
+from nodeagent.worker.live import AlreadyRunning, only_one, running_pid
 
 KEY = b"\x42" * 32
 ADDRESS = "0x17c5185167401eD00cF5F5b2fc97D9BBfDb7D025"

@@ -27,6 +27,7 @@ from nodeagent.protocol.epochs import closable_from
 from nodeagent.protocol.settlement import SettledLeaf
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker import settling
+from nodeagent.worker.admission import Admission
 from nodeagent.worker.compute import Order, Warm
 from nodeagent.worker.draws import DrawBook, draws_in
 from nodeagent.worker.views import duties, sources, spent
@@ -139,9 +140,9 @@ def test_duties__drawn_as_judge__like_any_other() -> None:
     w.node = NodeId(4)
     book = DrawBook(w, seeds(START))
     book.update(START)
-    (duty,) = duties(w, book, START, 0)
+    (duty,) = duties(w, book, START, Admission())
     assert (duty.key, duty.commit, duty.wanted) == ((CASE, 0), START, True)
-    assert not duties(w, book, START, 2)[0].wanted, "its own price filter counts here too"
+    assert not duties(w, book, START, Admission(2))[0].wanted, "its own price filter counts here too"
 
 
 def test_candidates__judges_agree__the_case_is_settled_like_any_shard() -> None:

@@ -18,6 +18,7 @@ from nodeagent.content.gateway import Gateway
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.types import CANONICAL, ShardSpec, TaskResult
+from nodeagent.worker.admission import Admission
 from nodeagent.worker.compute import Mismatch, Order, Over, Pantry, Warm, run_again, run_shard
 from nodeagent.worker.shelf import NoRoom, Room
 from nodeagent.worker.world import Job
@@ -55,13 +56,14 @@ def put_job(store: LayeredStore, model: bytes, number: int = 1, told: int | None
 class Place:
     """An agent's folder beside a requester's store, and the gateway between them."""
 
-    def __init__(self, folder: Path, room: Room | None = None) -> None:
-        self.folder, self.room = folder, room or Room(1 << 30, 0)
+    def __init__(self, folder: Path, room: Room | None = None, admission: Admission | None = None) -> None:
+        self.folder, self.room, self.admission = folder, room or Room(1 << 30, 0), admission
         self.theirs, self.store = open_content(folder / "theirs"), open_content(folder / "ours")
         self.pantry = self.opened()
 
     def opened(self) -> Pantry:
-        return Pantry(self.store, Fetcher(self.store), self.folder / "pantry", {CANONICAL: RUNTIME}, self.room)
+        fetcher, runtimes = Fetcher(self.store), {CANONICAL: RUNTIME}
+        return Pantry(self.store, fetcher, self.folder / "pantry", runtimes, self.room, self.admission)
 
     def held(self, part: str = "models") -> set[str]:
         return {file.name for file in (self.folder / "pantry" / part).iterdir()}
@@ -130,6 +132,15 @@ def test_prepare__manifest_tells_another_size__the_job_is_at_fault_and_no_room_i
         place.pantry.prepare(order(wrong), never)
     with place.pantry.model(Warm(right, 100, ()), never):
         assert len(place.held()) == 1
+
+
+def test_prepare__model_the_operator_denies__a_pass_before_the_model_is_brought(tmp_path: Path) -> None:
+    theirs = open_content(tmp_path / "shown")
+    job, model, _ = put_job(theirs, b"model")
+    place = Place(tmp_path, admission=Admission(deny_models=frozenset([str(model)])))
+    with Gateway(theirs.local) as gateway, pytest.raises(Mismatch, match="is in deny_models"):
+        place.pantry.prepare(order(job, 0, gateway.url), never)
+    assert not place.store.has(model)
 
 
 def test_prepare__freed__inputs_gone_model_kept(place: Place) -> None:

@@ -17,8 +17,9 @@ from nodeagent.errors import Fatal
 from nodeagent.protocol.nodedoc import parse_node
 from nodeagent.protocol.types import Epoch, NodeId
 from nodeagent.runtimes.jail.walls import NONE, Jail, NoJail
-from nodeagent.worker import start
+from nodeagent.worker import live, start
 from nodeagent.worker.ledger import Batch, Ledger
+from nodeagent.worker.views import PassLog
 
 
 def batch(epoch: int) -> Batch:
@@ -70,16 +71,18 @@ def agent() -> Any:
         own_url="",
         bench=SimpleNamespace(open_work=0),
         problems={},
+        resting=None,
+        passed=PassLog(),
     )
 
 
 def test_write_live__disk_is_full__said_and_passed_over(tmp_path: Path, agent: Any) -> None:
     home = Home(tmp_path)
-    start.write_live(home, agent, NONE)
+    live.write_live(home, agent, NONE)
     home.live.with_suffix(".new").mkdir()  # as good as a full disk: the file cannot be written
     with structlog.testing.capture_logs() as logs:
-        start.write_live(home, agent, NONE)
-    assert [entry["event"] for entry in logs] == ["status_not_written"] and start.read_live(home)["node"] == 1
+        live.write_live(home, agent, NONE)
+    assert [entry["event"] for entry in logs] == ["status_not_written"] and live.read_live(home)["node"] == 1
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,8 @@ BOXED = Jail("bubblewrap", ("bubblewrap", "landlock 7", "seccomp"), "/usr/bin/bw
 
 @pytest.mark.parametrize(("jail", "says"), [(BOXED, "bubblewrap, landlock 7, seccomp"), (NONE, "none")])
 def test_write_live__jail__is_said(tmp_path: Path, agent: Any, jail: Jail, says: str) -> None:
-    start.write_live(Home(tmp_path), agent, jail)
-    assert start.read_live(Home(tmp_path))["jail"] == says
+    live.write_live(Home(tmp_path), agent, jail)
+    assert live.read_live(Home(tmp_path))["jail"] == says
 
 
 def test_choose_jail__unsafe_was_typed__none_and_said() -> None:

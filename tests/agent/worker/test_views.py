@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import structlog
 from scene import ME, ROOT, appealed, at, pool_of, posted, revealed, seeds, settled, world
 
 from nodeagent.chain import events as ev
 from nodeagent.protocol.settlement import SettledLeaf
-from nodeagent.protocol.types import AnswerClass, Epoch, JobId, NodeId, Shard
+from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
+from nodeagent.worker.admission import Admission
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Lane
-from nodeagent.worker.views import MAX_TRIES, Pace, Passes, answered, duties, own_lanes, sources, spent, wanted
+from nodeagent.worker.views import MAX_TRIES, Pace, Passes, PassLog, answered, duties, own_lanes, sources, spent
 
 KEY = (JobId(1), Shard(0))
 
@@ -46,21 +48,33 @@ def test_passes__job_at_fault__given_up_for_good_until_the_job_is_forgotten() ->
     assert passes.given_up(100) == frozenset()
 
 
-@pytest.mark.parametrize(
-    ("price", "kind", "takes"),
-    [(5, AnswerClass.EXACT, True), (4, AnswerClass.EXACT, False), (9, AnswerClass.TOLERANT, False)],
-)
-def test_wanted__price_and_class__decide(price: int, kind: AnswerClass, takes: bool) -> None:
-    w = world([posted(1, price=price, answer_class=kind)])
-    assert wanted(w.jobs[JobId(1)], 5) is takes
+def test_pass_log__reasons__each_is_said_once_and_the_last_are_shown() -> None:
+    told = PassLog()
+    with structlog.testing.capture_logs() as logs:
+        told.note((JobId(1), None), "requester")
+        told.note((JobId(1), None), "requester")
+        told.note((JobId(2), Shard(3)), "hours")
+        told.note((JobId(2), Shard(3)), "battery")
+    assert [(e["event"], e["job"], e["shard"], e["reason"]) for e in logs] == [
+        ("job_passed", 1, None, "requester"),
+        ("shard_passed", 2, 3, "hours"),
+        ("shard_passed", 2, 3, "battery"),
+    ]
+    assert told.shown() == [
+        {"job": 1, "shard": None, "reason": "requester"},
+        {"job": 2, "shard": 3, "reason": "battery"},
+    ]
+    for job in range(100):
+        told.note((JobId(job), None), "requester")
+    assert [row["job"] for row in told.shown()] == list(range(80, 100))
 
 
 def test_duties__cheap_job__unwanted_but_still_a_duty() -> None:
     w = world([*pool_of(3), posted(1, price=1)])
     book = DrawBook(w, seeds(10))
     book.update(Epoch(10))
-    assert [d.wanted for d in duties(w, book, Epoch(10), 2)] == [False] * 4
-    assert [d.wanted for d in duties(w, book, Epoch(10), 1)] == [True] * 4
+    assert [d.wanted for d in duties(w, book, Epoch(10), Admission(2))] == [False] * 4
+    assert [d.wanted for d in duties(w, book, Epoch(10), Admission(1))] == [True] * 4
 
 
 def test_duties__settled_meanwhile__none_left() -> None:
@@ -68,7 +82,7 @@ def test_duties__settled_meanwhile__none_left() -> None:
     book = DrawBook(w, seeds(10))
     book.update(Epoch(10))
     w.apply([settled(105, *(SettledLeaf(JobId(1), Shard(s), 0, 7, ROOT) for s in range(4)))])
-    assert duties(w, book, Epoch(10), 0) == ()
+    assert duties(w, book, Epoch(10), Admission()) == ()
 
 
 def test_duties__earlier_attempt_has_a_quorum__passed_on() -> None:
@@ -76,7 +90,7 @@ def test_duties__earlier_attempt_has_a_quorum__passed_on() -> None:
     w.apply([revealed(node, 10, {(1, 0): ROOT}) for node in (1, 2)])
     book = DrawBook(w, seeds(10, 13))
     book.update(Epoch(13))
-    assert {d.shard: d.wanted for d in duties(w, book, Epoch(13), 0)} == {0: False, 1: True, 2: True, 3: True}
+    assert {d.shard: d.wanted for d in duties(w, book, Epoch(13), Admission())} == {0: False, 1: True, 2: True, 3: True}
 
 
 def test_own_lanes__words__only_those_of_their_epoch() -> None:
