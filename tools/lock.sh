@@ -10,10 +10,10 @@ compile() {
 }
 
 compile "$@" pyproject.toml --output-file requirements/base.txt
-compile "$@" pyproject.toml --extra toolkit --output-file requirements/toolkit.txt
-compile "$@" pyproject.toml requirements/test.in requirements/build.in \
+compile "$@" pyproject.toml --extra toolkit --extra data --output-file requirements/toolkit.txt
+compile "$@" pyproject.toml --extra data requirements/test.in requirements/build.in \
   --constraints requirements/base.txt --output-file requirements/base-test.txt
-compile "$@" pyproject.toml --extra toolkit requirements/dev.in requirements/build.in \
+compile "$@" pyproject.toml --extra toolkit --extra data requirements/dev.in requirements/build.in \
   --constraints requirements/toolkit.txt --output-file requirements/dev.txt
 compile "$@" requirements/analysis.in --output-file requirements/analysis.txt
 compile "$@" requirements/proofs.in --output-file requirements/proofs.txt

@@ -28,7 +28,7 @@ from lab.story.telling import tell
 from nodeagent.chain.events import JobPosted, Slashed
 from nodeagent.cli.common import whole
 from nodeagent.cli.requester_common import Session
-from nodeagent.cli.requester_post import post_again, post_or_attach
+from nodeagent.cli.requester_post import plan_job, post_again, post_or_attach
 from nodeagent.cli.requester_quote import TermOptions
 from nodeagent.cli.requester_serve import serving
 from nodeagent.cli.requester_wait import result_fetcher
@@ -167,7 +167,8 @@ def _until_a_lie_settles(cast: Cast, session: Session, model: Path, inputs: Path
         pool="cpu", shard_size=SHARD, committee=3, quorum=2, pace=0, work=WORK, attempts=3, appeal_epochs="auto",
         units="auto", unit_price=None, max_price=None,
     )  # fmt: skip
-    posted, plan = post_or_attach(session, model, inputs, terms, title="a story of an appeal", new=True, yes=True)
+    plan, _ = plan_job(session, model, inputs, terms, title="a story of an appeal")
+    posted = post_or_attach(session, plan, terms, new=True, yes=True)
     for number in range(MOST_JOBS):
         if number:
             posted = post_again(session, plan, terms)

@@ -4,11 +4,13 @@ this machine."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_common import Session
+from nodeagent.cli.requester_inputs import how_of, input_options
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -57,7 +59,7 @@ def verify(session: Session, receipts: Path, task: int | None, offline: bool, as
 
 @click.command()
 @click.option("--model", required=True, type=FILE, help="ONNX model")
-@click.option("--inputs", required=True, type=FILE, help=".npz or .npy")
+@input_options(required=True)
 @click.option(
     "--runtime",
     type=click.Choice(["onnx-native", "onnx-canonical"]),
@@ -72,6 +74,7 @@ def verify(session: Session, receipts: Path, task: int | None, offline: bool, as
 @click.pass_obj
 def check(
     session: Session,
+    /,
     model: Path,
     inputs: Path,
     runtime: str,
@@ -79,12 +82,13 @@ def check(
     against: Path | None,
     tolerance: float,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Run a model on this machine, in the Executor, and write or compare its outputs."""
     from nodeagent.client.local import compare, run_here
     from nodeagent.client.outputs import STATUS, read_outputs, write_outputs
 
-    ran = run_here(session.home, session.runtimes, model, inputs, runtime)
+    ran = run_here(session.home, session.runtimes, model, inputs, runtime, how_of(given))
     outputs, tasks = ran.outputs, len(ran.outputs[STATUS])
     summary: dict[str, object] = {"tasks": tasks, "runtime": runtime, "task_seconds": round(ran.task_seconds, 5)}
     if out is not None:

@@ -10,6 +10,7 @@ import click
 from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_appeal import appeal, report, resolve
 from nodeagent.cli.requester_common import Session, confirm_no, table
+from nodeagent.cli.requester_inputs import format_option
 from nodeagent.cli.requester_post import post
 from nodeagent.cli.requester_why import why
 from nodeagent.errors import Transient
@@ -101,16 +102,17 @@ def watch_job(session: Session, number: int, once: bool, as_json: bool) -> None:
 @job.command("fetch")
 @click.argument("number", type=WholeNumber(1), metavar="JOB")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="folder for the results")
+@format_option
 @click.option("--json", "as_json", is_flag=True, help="print a summary as JSON")
 @click.pass_obj
-def fetch(session: Session, number: int, out: Path, as_json: bool) -> None:
+def fetch(session: Session, number: int, out: Path, formats: tuple[str, ...], as_json: bool) -> None:
     """Fetch the results of everything that is settled, checked against the settled roots."""
     from nodeagent.cli.requester_wait import finish, result_fetcher
 
     history = session.history(number)
     fetcher = result_fetcher(session, history.posted.requester)
     manifest = fetcher.manifest(history.posted.manifest)
-    finish(session, history, manifest, out, as_json=as_json)
+    finish(session, history, manifest, out, as_json=as_json, formats=formats)
 
 
 @job.command("cancel")

@@ -9,6 +9,7 @@ import click
 
 from nodeagent.cli.common import print_json, say
 from nodeagent.cli.requester_common import Session, confirm_no
+from nodeagent.cli.requester_inputs import format_option, how_of, input_options, labels_option, read_labels
 from nodeagent.cli.requester_quote import (
     TermOptions,
     make_quote,
@@ -20,6 +21,7 @@ from nodeagent.cli.requester_quote import (
 
 if TYPE_CHECKING:
     from nodeagent.chain.events import JobPosted
+    from nodeagent.client.gathering import How
     from nodeagent.client.jobstate import JobState
     from nodeagent.client.plan import JobPlan
     from nodeagent.client.posting import Poster
@@ -30,17 +32,14 @@ PUBLIC = "models and inputs are public: anyone can fetch them, nodes must"
 
 @click.command("post")
 @click.option("--model", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX model")
-@click.option(
-    "--inputs",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help=".npz with one array per model input, all with the tasks as leading axis",
-)
+@input_options(required=True)
+@labels_option
 @term_options
 @click.option("--runtime", default="onnx-canonical", show_default=True, help="what nodes compute with")
 @click.option("--title", help="a line for people, in the manifest")
 @click.option("--wait", is_flag=True, help="serve the payloads and wait for the results")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="folder for the results")
+@format_option
 @click.option("--new", is_flag=True, help="post again, even when this very job runs or ran already")
 @click.option("--approve", is_flag=True, help="use approve instead of a permit signature")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
@@ -53,8 +52,10 @@ def post(
     inputs: Path,
     runtime: str,
     title: str | None,
+    labels: tuple[str, ...],
     wait: bool,
     out: Path | None,
+    formats: tuple[str, ...],
     new: bool,
     approve: bool,
     yes: bool,
@@ -63,18 +64,26 @@ def post(
 ) -> None:
     """Post a job; started again with the same arguments it attaches to the same job.
 
+    Inputs are an array per model input (.npz, .npy), a table (.csv, .parquet) or a folder of files with a named
+    pre-processing, which is done here and recorded in the manifest. A bad file or row is named by its number.
+
     With --wait, results go to --out: outputs.npz (the model's outputs, and __status__ per task), results.bin and
-    receipts.json for quorate verify.
+    receipts.json for quorate verify, and tasks.jsonl, which says what each task was made of.
     """
-    options = options_of(given)
+    options, how = options_of(given), how_of(given)
     if runtime != "onnx-canonical":
         raise click.UsageError(
             f"--runtime {runtime}: only onnx-canonical gives the same bytes on every machine; "
             "others need numeric tolerance, which this version does not have"
         )
-    if out is not None and not wait:
-        raise click.UsageError("--out needs --wait; later, use: quorate job fetch JOB --out DIR")
-    job, plan = post_or_attach(session, model, inputs, options, title=title, out=out, new=new, approve=approve, yes=yes)
+    if (out is not None or formats) and not wait:
+        raise click.UsageError("--out and --format need --wait; later, use: quorate job fetch JOB --out DIR")
+    if formats and out is None:
+        raise click.UsageError("--format needs --out")
+    plan, sources = plan_job(session, model, inputs, options, how, title=title, labels=labels)
+    job = post_or_attach(session, plan, options, out=out, new=new, approve=approve, yes=yes)
+    if out is not None and sources:
+        write_sources(out, sources)
     if as_json and not wait:
         print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx})
     if not wait:
@@ -84,42 +93,67 @@ def post(
         return
     from nodeagent.cli.requester_wait import wait_and_fetch
 
-    wait_and_fetch(session, job, plan.manifest, out, as_json=as_json, probe=plan.cid)
+    wait_and_fetch(session, job, plan.manifest, out, as_json=as_json, probe=plan.cid, formats=formats)
 
 
-def _plan(session: Session, model: Path, inputs: Path, options: TermOptions, title: str | None) -> JobPlan:
+def plan_job(
+    session: Session,
+    model: Path,
+    inputs: Path,
+    options: TermOptions,
+    how: How | None = None,
+    *,
+    title: str | None = None,
+    labels: tuple[str, ...] = (),
+) -> tuple[JobPlan, tuple[str, ...]]:
+    """What would be posted, and what each task is made of where inputs are files or rows."""
+    from nodeagent.client.gathering import How
     from nodeagent.client.plan import canonical_runtime, make_plan
 
     say("looking into the model in a process of its own")
-    facts, arrays = read_job(session, model, inputs)
-    return make_plan(
+    facts, gathered = read_job(session, model, inputs, how or How())
+    plan = make_plan(
         model,
-        arrays,
+        gathered.inputs,
         facts,
         canonical_runtime(session.runtimes),
         session.store,
         shard_size=options.shard_size,
         units=None if options.units == "auto" else int(options.units),
         title=title,
+        preprocessing=gathered.preprocessing,
+        labels=read_labels(labels, [output.name for output in facts.outputs]),
     )
+    return plan, gathered.sources
+
+
+def write_sources(out: Path, sources: tuple[str, ...]) -> None:
+    """``tasks.jsonl``: what each task was made of. Raises OutFailed."""
+    import json
+
+    from nodeagent.client.outputs import OutFailed
+
+    lines = (json.dumps({"task": task, "source": source}) + "\n" for task, source in enumerate(sources))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "tasks.jsonl").write_text("".join(lines))
+    except OSError as error:
+        raise OutFailed(f"cannot write to {out}: {error.strerror}", hint="pass --out with a folder of yours") from None
 
 
 def post_or_attach(
     session: Session,
-    model: Path,
-    inputs: Path,
+    plan: JobPlan,
     options: TermOptions,
     *,
-    title: str | None = None,
     out: Path | None = None,
     new: bool = False,
     approve: bool = False,
     yes: bool = False,
-) -> tuple[JobPosted, JobPlan]:
-    """The job of these arguments: the one that is there, or, after a quote and a yes, a new one."""
+) -> JobPosted:
+    """The job of this plan: the one that is there, or, after a quote and a yes, a new one."""
     from nodeagent.client.posting import Poster
 
-    plan = _plan(session, model, inputs, options, title)
     fresh = _state(session, plan, out)
     poster = Poster(session.rpc, session.deployment, session.wallet, session.states, say)
     made = make_quote(session, options, plan.manifest.tasks, plan.manifest.units)
@@ -128,11 +162,11 @@ def post_or_attach(
         found = poster.attach(state, made)
         if found is not None:
             say(f"attached to job {found.job}, posted in {found.at.tx}; nothing is paid again")
-            return found, plan
+            return found
     say(PUBLIC)
     show_quote(session, made, plan)
     confirm_no(f"Pay {session.money(made.escrow)} into escrow and post?", yes)
-    return _pay(session, poster, state, made, plan, approve), plan
+    return _pay(session, poster, state, made, plan, approve)
 
 
 def post_again(session: Session, plan: JobPlan, options: TermOptions) -> JobPosted:

@@ -11,9 +11,10 @@ import click
 
 from nodeagent.cli.common import WholeNumber, print_json, say, whole
 from nodeagent.cli.requester_common import Session, seconds_text
+from nodeagent.cli.requester_inputs import how_of, input_options, tell_skipped
 
 if TYPE_CHECKING:
-    from nodeagent.client.inputs import TaskInputs
+    from nodeagent.client.gathering import Gathered, How
     from nodeagent.client.plan import JobPlan
     from nodeagent.client.quote import JobTerms, MarketFacts, Quote
     from nodeagent.runtimes.types import ModelFacts
@@ -69,17 +70,17 @@ def options_of(given: dict[str, Any]) -> TermOptions:
     return TermOptions(**{name: given.pop(name) for name in TermOptions.__dataclass_fields__})
 
 
-def read_job(session: Session, model: Path, inputs: Path) -> tuple[ModelFacts, TaskInputs]:
+def read_job(session: Session, model: Path, inputs: Path, how: How) -> tuple[ModelFacts, Gathered]:
     """Looks into model and inputs; the model is opened by the Executor's process alone."""
-    from nodeagent.client.inputs import load_inputs
+    from nodeagent.client.gathering import gather
     from nodeagent.client.plan import check_model, inspecting
 
     with inspecting(session.home, session.runtimes) as executor:
-        only = executor.inspect(model).inputs
-        arrays = load_inputs(inputs, only[0].name if len(only) == 1 else None)
-        facts = executor.inspect(model, {s.name: s.shape for s in arrays.specs()})
-    check_model(facts, arrays)
-    return facts, arrays
+        gathered = gather(inputs, executor.inspect(model).inputs, how)
+        tell_skipped(gathered)
+        facts = executor.inspect(model, {s.name: s.shape for s in gathered.inputs.specs()})
+    check_model(facts, gathered.inputs)
+    return facts, gathered
 
 
 def make_quote(session: Session, options: TermOptions, tasks: int, needs: int) -> Quote:
@@ -188,7 +189,7 @@ def show_quote(session: Session, made: Quote, plan: JobPlan | None = None) -> No
 
 @click.command("quote")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX model")
-@click.option("--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".npz or .npy")
+@input_options(required=False)
 @click.option("--tasks", type=WholeNumber(1), help="instead of files: the number of tasks")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @term_options
@@ -203,12 +204,12 @@ def quote_command(
     **given: Any,
 ) -> None:
     """Cost, time and odds of a job. Needs --model and --inputs, or --tasks and --units."""
-    options = options_of(given)
+    options, how = options_of(given), how_of(given)
     if tasks is None:
         if model is None or inputs is None:
             raise click.UsageError("give --model and --inputs, or --tasks and --units")
-        facts, arrays = read_job(session, model, inputs)
-        count, needs = arrays.tasks, facts.units
+        facts, gathered = read_job(session, model, inputs, how)
+        count, needs = gathered.inputs.tasks, facts.units
     else:
         if options.units == "auto":
             raise click.UsageError("--tasks needs --units: there is no model to count")

@@ -31,6 +31,7 @@ def wait_and_fetch(
     *,
     as_json: bool,
     probe: str,
+    formats: tuple[str, ...] = (),
 ) -> None:
     """Serves, waits until every shard ended, then fetches into ``out``. Raises what fetching raises."""
     with serving(session, probe) as endpoint:
@@ -43,7 +44,7 @@ def wait_and_fetch(
             say(f"\njob {job.job} goes on, but its payloads are not served any more;")
             say("start the same command again, or: quorate serve")
             raise
-    finish(session, history, manifest, out, as_json=as_json)
+    finish(session, history, manifest, out, as_json=as_json, formats=formats)
 
 
 def watch(session: Session, job: JobPosted) -> History:
@@ -78,11 +79,20 @@ def result_fetcher(session: Session, requester: str) -> ResultFetcher:
     return ResultFetcher(session.store, Fetcher(session.store), endpoints, [own] if own else [])
 
 
-def finish(session: Session, history: History, manifest: JobManifest, out: Path | None, *, as_json: bool) -> None:
+def finish(
+    session: Session,
+    history: History,
+    manifest: JobManifest,
+    out: Path | None,
+    *,
+    as_json: bool,
+    formats: tuple[str, ...] = (),
+) -> None:
     """Fetches what is settled, writes it and says what came of the job. Exit code 1 when tasks lack an answer."""
     from nodeagent.client.fetching import fetch_all
     from nodeagent.client.outputs import RECEIPTS, write_out
     from nodeagent.client.progress import progress_of
+    from nodeagent.client.rows import convert
     from nodeagent.protocol.types import ShardStatus
 
     job, terms = int(history.posted.job), history.terms
@@ -102,6 +112,8 @@ def finish(session: Session, history: History, manifest: JobManifest, out: Path 
         failed = sum(1 for task in receipts.tasks if task.status)
         summary |= {"out": str(out), "answered_tasks": len(receipts.tasks), "failed_tasks": failed}
         say(f"wrote {out}: {len(receipts.tasks)} answers, {failed} of them about a faulty payload")
+        for path in convert(out, formats, manifest):
+            say(f"wrote {path}")
         say(f"check them: quorate verify {out / RECEIPTS}")
     if as_json:
         print_json(summary)

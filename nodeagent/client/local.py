@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from nodeagent.client.inputs import Array, load_inputs, npz_bytes
+from nodeagent.client.gathering import How, gather
+from nodeagent.client.inputs import Array, npz_bytes
 from nodeagent.client.outputs import STATUS, collect_outputs
 from nodeagent.client.plan import canonical_runtime, check_model, inspecting
 from nodeagent.protocol.documents import Content
@@ -31,7 +32,7 @@ class LocalRun:
     task_seconds: float
 
 
-def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str) -> LocalRun:
+def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str, how: How) -> LocalRun:
     """Computes every task of ``inputs``.
 
     :raises BadInputs: the inputs do not fit
@@ -45,8 +46,7 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
         TemporaryDirectory(dir=home, prefix="check-") as folder,
         inspecting(home, runtimes, Path(folder)) as executor,
     ):
-        only = executor.inspect(model).inputs
-        arrays = load_inputs(inputs, only[0].name if len(only) == 1 else None)
+        arrays = gather(inputs, executor.inspect(model).inputs, how).inputs
         facts = executor.inspect(model, {s.name: s.shape for s in arrays.specs()})
         check_model(facts, arrays)
         shard = Path(folder) / "inputs.npz"

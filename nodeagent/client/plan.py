@@ -17,7 +17,14 @@ from nodeagent.content import ContentStore
 from nodeagent.errors import JobFault
 from nodeagent.protocol.cids import raw_cid
 from nodeagent.protocol.documents import Content
-from nodeagent.protocol.manifest import InputTensor, JobManifest, OutputTensor, Runtime, encode_manifest
+from nodeagent.protocol.manifest import (
+    InputTensor,
+    JobManifest,
+    OutputTensor,
+    Preprocessing,
+    Runtime,
+    encode_manifest,
+)
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, Identity, ModelFacts, TensorSpec
 
@@ -65,9 +72,13 @@ def make_plan(
     units: int | None = None,
     max_output_bytes: int | None = None,
     title: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: dict[str, tuple[str, ...]] | None = None,
 ) -> JobPlan:
     """Puts model, shards and manifest into ``store``.
 
+    :param preprocessing: how the inputs were made, for the manifest
+    :param labels: by output, what its numbers stand for
     :param units: millions of operations a task may use; what the model needs when None
     :raises BadInputs: they do not fit the model, or one shard's file is too large
     :raises BadModel: nodes would refuse it, or it needs more than the units or bytes given
@@ -101,6 +112,8 @@ def make_plan(
         max_output_bytes=room,
         shards=tuple(shards),
         title=title,
+        preprocessing=preprocessing,
+        labels=labels,
     )
     document, digest = encode_manifest(manifest)
     if str(store.put_bytes(document)) != raw_cid(digest):

@@ -15,7 +15,7 @@ import numpy as np
 
 from nodeagent.chain.rpc import Rpc
 from nodeagent.cli.requester_common import Session
-from nodeagent.cli.requester_post import post_or_attach
+from nodeagent.cli.requester_post import plan_job, post_or_attach
 from nodeagent.cli.requester_quote import TermOptions
 from nodeagent.cli.requester_serve import serving
 from nodeagent.cli.requester_wait import result_fetcher
@@ -134,7 +134,8 @@ def _job(session: Session, model: Path, inputs: Path, terms: DemoTerms) -> Histo
         unit_price=None,
         max_price=None,
     )
-    job, plan = post_or_attach(session, model, inputs, options, title="Magika: what kind of file is it", yes=True)
+    plan, _ = plan_job(session, model, inputs, options, title="Magika: what kind of file is it")
+    job = post_or_attach(session, plan, options, yes=True)
     follower, view = Follower(session.rpc, session.deployment, job), LiveView(session.deployment)
     with serving(session, plan.cid):
         while True:

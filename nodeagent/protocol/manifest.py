@@ -87,6 +87,13 @@ class OutputTensor(Document):
     dtype: OutputDType
 
 
+class Preprocessing(Document):
+    """How the inputs were made of what the requester had: for people who want to make them again. Nodes do not look."""
+
+    recipe: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    software: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
 class JobManifest(Document):
     """A job: ``tasks`` equal pieces in shards of ``shard_size``, a model, and where everything is found.
 
@@ -107,6 +114,7 @@ class JobManifest(Document):
     shards: Annotated[tuple[Content, ...], Field(min_length=1)]
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=16)] | None = None
     title: Annotated[str, StringConstraints(max_length=200)] | None = None
+    preprocessing: Preprocessing | None = None
     labels: dict[Name, Annotated[tuple[str, ...], Field(max_length=65536)]] | None = None
 
     @model_validator(mode="after")

@@ -116,7 +116,7 @@ def test_commands__rpc_url_is_none__exit_with_one_and_one_line(
         (["quote", "--tasks", "3"], "--tasks needs --units"),
         (["job", "post"], "Missing option '--model'"),
         (["job", "post", "--model", __file__, "--inputs", __file__, "--runtime", "onnx-native"], "numeric tolerance"),
-        (["job", "post", "--model", __file__, "--inputs", __file__, "--out", "x"], "--out needs --wait"),
+        (["job", "post", "--model", __file__, "--inputs", __file__, "--out", "x"], "--out and --format need --wait"),
         (["job", "fetch", "1"], "Missing option '--out'"),
         (["job", "watch", "0"], "0 is not in the range x>=1"),
         (["job", "watch", "x"], "'x' is not a valid whole number"),

@@ -1,0 +1,131 @@
+"""Columns of CSV and Parquet files as arrays of tasks, row by row, so that a bad row is named by its number."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nodeagent.client.inputs import Array, BadInputs
+from nodeagent.client.recipes import BadRow
+
+Columns = Mapping[str, Sequence[str]]
+"""Names of columns by the model's input that they are for."""
+_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
+
+
+def parse_columns(text: str | None, inputs: Sequence[str], header: Sequence[str]) -> Columns:
+    """``a,b`` for a model's only input, ``x=a,b;y=c`` for several; None is every column for the only one.
+
+    Raises BadInputs, also for a column that is not in ``header``.
+    """
+    if text is None or "=" not in text:
+        if len(inputs) != 1:
+            raise BadInputs(
+                f"the model has the inputs {', '.join(inputs)}: say which columns are for which",
+                hint="--columns 'x=a,b;y=c'",
+            )
+        found = {inputs[0]: list(header) if text is None else text.split(",")}
+    else:
+        pairs = [part.partition("=") for part in text.split(";")]
+        found = {name.strip(): columns.split(",") for name, _, columns in pairs}
+    trimmed = {name: [column.strip() for column in columns] for name, columns in found.items()}
+    for name, columns in trimmed.items():
+        if name not in inputs:
+            raise BadInputs(f"--columns: {name!r} is no input of the model, which has {', '.join(inputs)}")
+        for column in columns:
+            if column not in header:
+                raise BadInputs(f"there is no column {column!r}: the file has {', '.join(header)}")
+    return trimmed
+
+
+def describe_columns(columns: Columns) -> str:
+    """The canonical spelling, for the manifest."""
+    return "columns:" + ";".join(f"{name}={','.join(parts)}" for name, parts in sorted(columns.items()))
+
+
+def read_table(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    """Names of columns and rows of a ``.csv`` or ``.parquet``. Raises BadInputs."""
+    return _parquet(path) if path.suffix == ".parquet" else _csv(path)
+
+
+def _csv(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    def rows() -> Iterator[Sequence[str]]:
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                yield from csv.reader(file, strict=True)
+        except OSError as error:
+            raise BadInputs(f"{path} cannot be read: {error.strerror}") from None
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise BadInputs(f"{path} is not a CSV file in UTF-8: {error}") from None
+
+    lines = rows()
+    header = list(next(lines, []))
+    if not header:
+        raise BadInputs(f"{path} has no line with the columns' names")
+    return header, (row for row in lines if row)
+
+
+def _parquet(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    pyarrow = load_pyarrow()
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise BadInputs(f"{path} is not a Parquet file: {error}") from None
+    names = list(file.schema_arrow.names)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for batch in file.iter_batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    return names, rows()
+
+
+def load_pyarrow() -> Any:
+    """pyarrow with its Parquet part. Raises BadInputs where it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise BadInputs("Parquet needs pyarrow, which is not installed", hint="pip install 'quorate[data]'") from None
+    return pyarrow
+
+
+def row_of(cells: Sequence[Any], places: Sequence[int], names: Sequence[str], dtype: np.dtype[Any]) -> Array:
+    """The chosen cells of a row as numbers of ``dtype``. Raises BadRow with the column at fault."""
+    if len(cells) <= max(places):
+        raise BadRow(f"it has {len(cells)} of {max(places) + 1} cells or more")
+    made: Array = np.empty(len(places), dtype)
+    for at, (place, name) in enumerate(zip(places, names, strict=True)):
+        try:
+            made[at] = _number(cells[place], dtype)
+        except (ValueError, OverflowError, TypeError):
+            raise BadRow(f"column {name!r} is {cells[place]!r}: expected {dtype.name}") from None
+    return made
+
+
+def _number(cell: Any, dtype: np.dtype[Any]) -> Any:
+    """Raises ValueError, OverflowError or TypeError for what does not fit exactly, floats aside."""
+    if isinstance(cell, str):
+        cell = cell.strip()
+    if dtype.kind == "b":
+        word = str(cell).lower()
+        if word not in _TRUE | _FALSE:
+            raise ValueError
+        return word in _TRUE
+    if dtype.kind == "f":
+        value = float(cell)
+        if math.isfinite(value) and abs(value) > np.finfo(dtype).max:
+            raise OverflowError
+        return value
+    number = int(cell)
+    if number != (cell if not isinstance(cell, str) else number):
+        raise ValueError
+    limits = np.iinfo(dtype)
+    if not limits.min <= number <= limits.max:
+        raise OverflowError
+    return number
