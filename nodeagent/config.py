@@ -26,6 +26,15 @@ def _hours(text: str) -> str:
 Hours = Annotated[str, AfterValidator(_hours)]
 
 
+def _share(kib: int) -> int:
+    if 0 < kib < 64:
+        raise ValueError("0, or at least 64: less looks like a source that stalls")
+    return kib
+
+
+Share = Annotated[int, Field(ge=0), AfterValidator(_share)]
+
+
 class BadConfig(Fatal):
     """The configuration is missing, unreadable or wrong; the message names the field."""
 
@@ -54,6 +63,8 @@ class NodeConfig(BaseModel):
     idle_below: Annotated[
         float | None, Field(gt=0, le=100, description="no work while others use more of the processor, per cent")
     ] = None
+    upload_kib_s: Share = 0  # what others may fetch from here together; 0: no limit
+    download_kib_s: Share = 0
     niceness: Annotated[int, Field(ge=0, le=19, description="of strangers' work: 19 gives way to everything")] = 5
     max_fee_gwei: Annotated[float, Field(gt=0)] = 200.0
     tip_gwei: Annotated[float, Field(ge=0)] = 0.1

@@ -30,6 +30,7 @@ from nodeagent.content.errors import (
 )
 from nodeagent.content.health import NEVER, Health
 from nodeagent.content.race import BlockSource, Race, Runner
+from nodeagent.content.rate import Rate
 from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
 from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
 
@@ -67,10 +68,12 @@ class Fetcher:
         limits: FetchLimits = DEFAULT_LIMITS,
         *,
         transport: BlockSource | None = None,
+        rate: Rate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store, self.limits, self.clock = store, limits, clock
         self.transport = transport or Transport(limits)
+        self.rate = rate or Rate()
         self.health = Health(limits.slow_s, limits.rest_s, clock)
 
     def fetch(
@@ -127,6 +130,7 @@ class _Call:
         except BlockMissing:
             pass
         block = self._fetch_block(cid)
+        self._fetcher.rate.take(len(block))
         if self._max_block is not None and len(block) > self._max_block:
             raise BudgetExceeded("bytes", self._max_block, len(block))
         self._fetcher.store.put_block(cid, block)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from nodeagent.content.errors import GatewayFailed
+from nodeagent.content.rate import Rate
 from nodeagent.content.store import LocalStore
 from nodeagent.content.trustless import DEFAULT_LIMITS, GatewayLimits, Handler, Shelf
 
@@ -34,10 +35,15 @@ class Gateway:
     """
 
     def __init__(
-        self, store: LocalStore, host: str = "127.0.0.1", port: int = 0, limits: GatewayLimits = DEFAULT_LIMITS
+        self,
+        store: LocalStore,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: GatewayLimits = DEFAULT_LIMITS,
+        rate: Rate | None = None,
     ) -> None:
         try:
-            self._server = _Server(store, host, port, limits)
+            self._server = _Server(store, host, port, limits, rate or Rate())
         except (OSError, OverflowError) as error:
             raise GatewayFailed(
                 f"cannot listen on {host} port {port}: {error}", hint="choose a free port, or 0 for any"
@@ -85,8 +91,8 @@ class _Server(ThreadingMixIn, Shelf):
     request_queue_size = 64
     allow_reuse_address = True
 
-    def __init__(self, store: LocalStore, host: str, port: int, limits: GatewayLimits) -> None:
-        self.store, self.limits = store, limits
+    def __init__(self, store: LocalStore, host: str, port: int, limits: GatewayLimits, rate: Rate) -> None:
+        self.store, self.limits, self.rate = store, limits, rate
         self._slots = threading.BoundedSemaphore(limits.max_connections)
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()

@@ -24,6 +24,7 @@ import structlog
 from nodeagent.content.car import header, section, sections
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import BadCid, BlockMissing, ContentFault
+from nodeagent.content.rate import Rate
 from nodeagent.content.store import LocalStore
 from nodeagent.errors import QuorateError
 
@@ -55,6 +56,7 @@ class Shelf(TCPServer):
 
     store: LocalStore
     limits: GatewayLimits
+    rate: Rate
 
 
 class _HeadTooLarge(Exception):
@@ -187,7 +189,9 @@ class Handler(BaseHTTPRequestHandler):
         deadline = time.monotonic() + self.server.limits.answer_s
         try:
             for piece in pieces:
-                deadline += len(piece) / self.server.limits.min_rate
+                waited = time.monotonic()
+                self.server.rate.take(len(piece))
+                deadline += time.monotonic() - waited + len(piece) / self.server.limits.min_rate
                 self.connection.settimeout(max(0.001, deadline - time.monotonic()))
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         except QuorateError as error:
@@ -205,6 +209,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
+            self.server.rate.take(len(body))
             self.wfile.write(body)
 
     def _refuse(self, status: HTTPStatus, text: str, *, close: bool = True) -> None:

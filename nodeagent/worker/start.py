@@ -22,6 +22,7 @@ from nodeagent.config import GWEI, Home, NodeConfig
 from nodeagent.content import open_content
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
+from nodeagent.content.rate import Rate
 from nodeagent.errors import Fatal
 from nodeagent.protocol.nodedoc import NodeDocument, encode_node
 from nodeagent.protocol.types import NodeId, PoolId
@@ -116,7 +117,8 @@ def open_agent(
         stack.callback(ledger.close)
         ledger.bind({"chain": str(deployment.chain_id), "market": deployment.market, "node": str(node)})
         store = open_content(home.path, config.kubo_api)
-        gateway = stack.enter_context(Gateway(store.local, config.gateway_host, config.gateway_port))
+        up, down = Rate(config.upload_kib_s << 10), Rate(config.download_kib_s << 10)
+        gateway = stack.enter_context(Gateway(store.local, config.gateway_host, config.gateway_port, rate=up))
         url = config.public_url or gateway.url
         wake = threading.Event()
         outbox = Outbox(
@@ -127,7 +129,7 @@ def open_agent(
             fees=FeeCaps(max_fee=int(config.max_fee_gwei * GWEI), tip=int(config.tip_gwei * GWEI)),
             confirmations=config.reorg_depth_blocks,
         )
-        bench = _open_bench(home, config, jail, Fetcher(store), store, wake)
+        bench = _open_bench(home, config, jail, Fetcher(store, rate=down), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
         stagger = config.settle_stagger_blocks
