@@ -129,12 +129,13 @@ def _key(node: Node) -> str:
 
 def _jail(node: Node) -> str:
     """Tries to break out of the jail that the agent would use, and, to know what that shows, the same outside."""
+    from nodeagent.runtimes import identity
     from nodeagent.runtimes.jail import trial, walls
 
     jail = walls.choose(node.config.jail)
-    walls.keep_out(node.home.path, jail)
+    walls.keep_out(node.home.path, jail, identity.home(node.home.resolve(node.config.runtimes)))
     tried = trial.quick_trial(jail, node.home.path)
-    out = [name for name, (_, inside) in tried.items() if inside.worked]
+    out = [name for name, (_, inside) in tried.items() if inside.worked is not False]
     if out:
         hint = "do not run a node here, and report this with the kernel's version (uname -r)"
         raise Fatal(f"the jail ({jail}) does not hold: {', '.join(out)}", hint=hint)

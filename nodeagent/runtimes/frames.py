@@ -28,8 +28,18 @@ class FrameTimeoutError(Exception):
     """The other side did not answer in time."""
 
 
-def write_frame(fd: int, header: Mapping[str, Any], payload: Sequence[bytes | memoryview] = ()) -> None:
-    """Write one frame; payload parts spare joining large tensors. Raises FrameError on a closed pipe."""
+def write_frame(
+    fd: int,
+    header: Mapping[str, Any],
+    payload: Sequence[bytes | memoryview] = (),
+    *,
+    deadline: float | None = None,
+) -> None:
+    """Write one frame; payload parts spare joining large tensors.
+
+    ``deadline``, on ``time.monotonic``, holds for a descriptor that does not block. Raises FrameError on a closed pipe,
+    FrameTimeoutError.
+    """
     size = sum(len(part) for part in payload)
     text = json.dumps({**header, "payload": size} if size else dict(header), separators=(",", ":")).encode()
     if len(text) > MAX_HEADER:
@@ -37,10 +47,10 @@ def write_frame(fd: int, header: Mapping[str, Any], payload: Sequence[bytes | me
     head = len(text).to_bytes(4, "big") + text
     try:
         if size <= _CHUNK:  # one write: the other side wakes once
-            return _write_all(fd, b"".join((head, *payload)))
-        _write_all(fd, head)
+            return _write_all(fd, b"".join((head, *payload)), deadline)
+        _write_all(fd, head, deadline)
         for part in payload:
-            _write_all(fd, part)
+            _write_all(fd, part, deadline)
     except OSError as error:
         raise FrameError("the pipe is closed") from error
 
@@ -72,17 +82,23 @@ def read_frame(
     return header, (_read_exact(fd, size, deadline, watch) or b"") if size else b""
 
 
-def _write_all(fd: int, data: bytes | memoryview) -> None:
+def _write_all(fd: int, data: bytes | memoryview, deadline: float | None) -> None:
     view = memoryview(data).cast("B") if len(data) else memoryview(b"")
     while view:
-        view = view[os.write(fd, view[:_CHUNK]) :]
+        try:
+            view = view[os.write(fd, view[:_CHUNK]) :]
+        except BlockingIOError:
+            _wait(fd, deadline, None, select.POLLOUT)
 
 
 def _read_exact(fd: int, size: int, deadline: float | None, watch: int | None, *, eof_ok: bool = False) -> bytes | None:
     buffer = bytearray()
     while len(buffer) < size:
         _wait(fd, deadline, watch)
-        part = os.read(fd, min(size - len(buffer), _CHUNK))
+        try:
+            part = os.read(fd, min(size - len(buffer), _CHUNK))
+        except BlockingIOError:  # somebody else has read it
+            continue
         if not part:
             if eof_ok and not buffer:
                 return None
@@ -91,11 +107,11 @@ def _read_exact(fd: int, size: int, deadline: float | None, watch: int | None, *
     return bytes(buffer)
 
 
-def _wait(fd: int, deadline: float | None, watch: int | None) -> None:
-    if deadline is None and watch is None:
+def _wait(fd: int, deadline: float | None, watch: int | None, event: int = select.POLLIN) -> None:
+    if deadline is None and watch is None and event == select.POLLIN:
         return
     poll = select.poll()
-    poll.register(fd, select.POLLIN)
+    poll.register(fd, event)
     if watch is not None:
         poll.register(watch, 0)
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000

@@ -6,6 +6,7 @@ checked for form, because the executor has touched bytes from strangers.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import threading
@@ -21,7 +22,7 @@ from .errors import Pass
 from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
 from .jail.cell import Cell, python_paths
 from .jail.walls import Jail, best
-from .launch import cell_limits, end, kill, launch, node_program
+from .launch import cell_limits, end, first_to_go, kill, launch, node_program
 from .types import ExecutorLimits, ModelFacts, ShardSpec, Status, TaskResult, TensorSpec, ValueFacts
 
 Progress = Callable[[int, int], None]
@@ -93,6 +94,8 @@ class Executor:
             try:
                 self._jail = self._jail or best()
                 self._child = launch(self._program, self._jail, self._cell())
+                for pipe in filter(None, (self._child.stdin, self._child.stdout)):
+                    os.set_blocking(pipe.fileno(), False)  # what is in the cell may fill or drain a pipe by itself
             except OSError as error:
                 raise Pass(f"the executor cannot be started: {error.strerror}") from error
             node = node_program()
@@ -103,6 +106,7 @@ class Executor:
             }
             self._send(hello)
             self._receive(0, self._limits.start_s, "ready")
+            first_to_go(self._child)
 
     def close(self) -> None:
         """End the executor and all it started; a shard that another thread waits for becomes a Pass."""
@@ -126,7 +130,7 @@ class Executor:
             self._admit(spec.model_path, spec.inputs_path)
             self.start()
             finish = None if seconds is None else time.monotonic() + seconds
-            self._send({"op": "run", "spec": spec_to(spec)})
+            self._send({"op": "run", "spec": spec_to(spec)}, finish)
             limits = self._limits
             patience = limits.start_s + limits.load_s + limits.task_s + _SLACK_S
             results: list[TaskResult] = []
@@ -160,13 +164,13 @@ class Executor:
             header, _ = self._receive(0, self._limits.start_s + self._limits.load_s + _SLACK_S, "facts")
             try:
                 return _facts(header["facts"])
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise self._lost("it answered out of form") from error
 
     def _cell(self) -> Cell:
         node = node_program()
         own = [Path(part) for part in self._program if Path(part).is_absolute() and Path(part).is_file()]
-        run = [*python_paths(), self._runtimes_dir, *([] if node is None else [node])]
+        run = [*python_paths(), identity.home(self._runtimes_dir), *([] if node is None else [node])]
         return Cell(tuple(run), (*self._payload, *self._files, *own), cell_limits(self._limits), self._scratch)
 
     def _admit(self, *paths: Path) -> None:
@@ -182,12 +186,15 @@ class Executor:
                 self._files[path] = found.st_dev, found.st_ino
                 self.close()
 
-    def _send(self, header: Mapping[str, Any]) -> None:
+    def _send(self, header: Mapping[str, Any], finish: float | None = None) -> None:
         if self._child is None or self._child.stdin is None:
             raise Pass("the executor was stopped")
+        deadline = min(time.monotonic() + self._limits.start_s, math.inf if finish is None else finish)
         try:
-            write_frame(self._child.stdin.fileno(), header)
-        except FrameError as error:
+            write_frame(self._child.stdin.fileno(), header, deadline=deadline)
+        except FrameTimeoutError as error:
+            raise self._lost("it does not read") from error
+        except (FrameError, ValueError, OSError) as error:
             raise self._lost("it ended") from error
 
     def _receive(
@@ -208,7 +215,7 @@ class Executor:
             raise self._lost("it ended")
         header, data = frame
         if header.get("event") == "pass":
-            raise Pass(str(header.get("reason"))[:300])
+            raise Pass(_printable(str(header.get("reason"))[:300]))
         if header.get("event") != event:
             raise self._lost("it answered out of turn")
         return header, data
@@ -250,8 +257,13 @@ def _facts(raw: Mapping[str, Any]) -> ModelFacts:
         opset=int(raw["opset"]),
         units=int(raw["units"]),
         output_bytes=int(raw["output_bytes"]),
-        problems=tuple(str(item) for item in raw["problems"]),
+        problems=tuple(_printable(str(item)[:1_000]) for item in raw["problems"]),
     )
+
+
+def _printable(text: str) -> str:
+    """Text of a process that has touched a stranger's bytes, for terminals and logs."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _values(raw: Sequence[Mapping[str, Any]]) -> tuple[ValueFacts, ...]:

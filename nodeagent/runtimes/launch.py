@@ -60,6 +60,16 @@ def launch(program: Sequence[str], jail: Jail, cell: Cell) -> subprocess.Popen[b
     return _starter(os.getpid()).submit(start).result()
 
 
+def first_to_go(child: subprocess.Popen[bytes]) -> None:
+    """Has the kernel end the child, and what it has started, before the agent when memory is short."""
+    pids = [child.pid]
+    while pids:
+        place = Path("/proc") / str(pids.pop())
+        with suppress(OSError):
+            pids += map(int, (place / "task" / place.name / "children").read_text().split())
+            (place / "oom_score_adj").write_text("1000")
+
+
 @cache
 def _starter(_pid: int) -> ThreadPoolExecutor:
     """One thread of this process that starts all children: those die with the *thread* that is their parent."""

@@ -26,6 +26,7 @@ from nodeagent.content.rate import Rate
 from nodeagent.errors import Fatal
 from nodeagent.protocol.nodedoc import NodeDocument, encode_node
 from nodeagent.protocol.types import NodeId, PoolId
+from nodeagent.runtimes import identity
 from nodeagent.runtimes.host import Executor
 from nodeagent.runtimes.jail import walls
 from nodeagent.runtimes.jail.walls import Jail
@@ -211,7 +212,7 @@ def _open_bench(
     limits, argv = executor_limits(config), config.executor_argv or None
     scratch = home.path / "scratch"
     payload = scratch / "pantry"
-    walls.keep_out(home.path, jail)
+    walls.keep_out(home.path, jail, identity.home(runtimes))
 
     def executor(name: str) -> Executor:
         return Executor(runtimes, limits, scratch / name, payload=[payload], jail=jail, worker_argv=argv)

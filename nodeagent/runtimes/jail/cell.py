@@ -46,13 +46,15 @@ class Cell:
 class Orders:
     """What the first program inside does to itself before it goes on as ``program``.
 
-    ``program`` is ``("-m", module)``, whose ``main()`` is called, or a command line. ``uid`` is taken when started by
-    root. ``landlock`` has the paths by what is allowed below them: run, read, list, write, device. ``signals``: signals
-    reach no process outside, so they need not be forbidden. An empty wall is not built.
+    ``program`` is ``("-m", module)``, whose ``main()`` is called, or a command line. Started by ``root`` it becomes
+    ``uid``, if there is one, and gives up what root may do. ``landlock`` has the paths by what is allowed below them:
+    run, read, list, write, device. ``signals``: they reach no process outside, so they need not be forbidden. An empty
+    wall is not built.
     """
 
     program: tuple[str, ...]
     limits: Limits
+    root: bool = False
     uid: int | None = None
     landlock: dict[str, list[str]] | None = None
     required: bool = False

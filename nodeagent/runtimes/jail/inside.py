@@ -12,22 +12,20 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from . import landlock, seccomp
 from .cell import Limits, Orders
 from .system import drop_root, prctl
 
 _DIE_WITH_PARENT = 1
+STACK_BYTES = 8 << 20
 
 
 def confine(orders: Orders) -> None:
     """Build the walls that a process builds from inside. Raises OSError; what was not built then is not needed."""
     limit(orders.limits)
     os.nice(orders.limits.niceness)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the kernel ends this before the agent
-    if orders.uid is not None:
+    if orders.root:
         drop_root(orders.uid)
     if orders.landlock is None and not orders.seccomp:
         return
@@ -47,6 +45,7 @@ def limit(limits: Limits) -> None:
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_NOFILE: limits.files,
         resource.RLIMIT_NPROC: limits.processes,
+        resource.RLIMIT_STACK: STACK_BYTES,
     }
     for kind, value in wanted.items():
         _, hard = resource.getrlimit(kind)

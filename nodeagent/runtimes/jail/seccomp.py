@@ -26,7 +26,7 @@ poll 7 -  ppoll 271 73  select 23 -  pselect6 270 72  epoll_create 213 -  epoll_
 epoll_wait 232 -  epoll_pwait 281 22  epoll_pwait2 441 441  eventfd2 290 19  statfs 137 43  fstatfs 138 44
 fsync 74 82  fdatasync 75 83  ftruncate 77 46  fallocate 285 47  fadvise64 221 223  umask 95 166
 mkdir 83 -  mkdirat 258 34  unlink 87 -  unlinkat 263 35  rmdir 84 -  rename 82 -  renameat 264 38  renameat2 316 276
-mmap 9 222  munmap 11 215  mremap 25 216  mprotect 10 226  madvise 28 233  brk 12 214  msync 26 227  mincore 27 232
+munmap 11 215  mremap 25 216  mprotect 10 226  madvise 28 233  brk 12 214  msync 26 227  mincore 27 232
 membarrier 324 283  pkey_mprotect 329 288  pkey_alloc 330 289  pkey_free 331 290
 vfork 58 -  fork 57 -  execve 59 221  exit 60 93  exit_group 231 94  wait4 61 260  waitid 247 95
 set_tid_address 218 96  set_robust_list 273 99  get_robust_list 274 100  rseq 334 293  futex 202 98
@@ -44,11 +44,12 @@ sched_get_priority_max 146 125  sched_get_priority_min 147 126  getpriority 140 
 _SIGNALS = "kill 62 129  tkill 200 130  tgkill 234 131"
 # TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: nothing that types into a terminal or drives a device
 _IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)
-# PR_SET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_CAPBSET_READ, PR_SET_VMA
-_PRCTLS = (1, 3, 15, 16, 23, 0x53564D41)
-# F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: a descriptor would send signals
-_FCNTLS = (8, 10, 15, 1024, 1026)
-_NAMESPACES = 0x7E020080  # CLONE_NEW*: all namespaces, time's too
+# PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_CAPBSET_READ, PR_SET_VMA
+_PRCTLS = (3, 15, 16, 23, 0x53564D41)
+# F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: a descriptor would send signals; F_SETPIPE_SZ
+_FCNTLS = (8, 10, 15, 1024, 1026, 1031)
+# CLONE_NEW*: all namespaces, time's too; CLONE_PARENT: children that the agent would have to bury
+_NO_CLONE = 0x7E020080 | 0x8000
 
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -111,7 +112,12 @@ def _conditional() -> Iterator[tuple[tuple[int, int], list[_Instruction]]]:
         (72, 25),
         [_argument(1), *(step for command in _FCNTLS for step in (*_if(command), _give(_REFUSE))), _give(_ALLOW)],
     )
-    yield (56, 220), [_argument(0), _Instruction(_ANY_BIT, 0, 1, _NAMESPACES), _give(_REFUSE), _give(_ALLOW)]
+    yield (56, 220), [_argument(0), _Instruction(_ANY_BIT, 0, 1, _NO_CLONE), _give(_REFUSE), _give(_ALLOW)]
+    # mmap: the limit on memory counts neither stacks that grow nor anonymous memory that is shared
+    grows, shared, anonymous = (
+        _Instruction(_ANY_BIT, 0, skip, bit) for skip, bit in ((1, 0x100), (2, 0x01), (1, 0x20))
+    )
+    yield (9, 222), [_argument(3), grows, _give(_REFUSE), shared, anonymous, _give(_REFUSE), _give(_ALLOW)]
     yield (435, 435), [_give(_UNKNOWN)]  # clone3 hides its flags: C libraries fall back to clone
 
 

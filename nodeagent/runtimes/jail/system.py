@@ -44,15 +44,17 @@ class _Sets(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def drop_root(uid: int) -> None:
+def drop_root(uid: int | None) -> None:
     """Become ``uid`` without groups or capabilities, but that of reading what the walls leave, whoever owns it.
 
-    Without it neither an interpreter below root's home nor a payload in a private folder could be read. Raises OSError.
+    Without it neither an interpreter below root's home nor a payload in a private folder could be read. With None only
+    the capabilities go. Raises OSError.
     """
-    prctl(_KEEPCAPS, 1)
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if uid is not None:
+        prctl(_KEEPCAPS, 1)
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     keep = 1 << _DAC_READ_SEARCH if permitted_capabilities() >> _DAC_READ_SEARCH & 1 else 0
     header, sets = _Header(_CAPABILITIES_3, 0), (_Sets * 2)(_Sets(keep, keep, keep))
     _checked(_libc.capset(ctypes.byref(header), ctypes.byref(sets)))

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..launch import end, launch
 from .cell import PACKAGES, Cell, Limits, python_paths
-from .walls import NONE, Jail
+from .walls import HINT, NONE, Jail, NoJail
 
 QUICK = (
     "read-home",
@@ -36,6 +37,10 @@ QUICK = (
     "memory-files",
 )
 """Attempts that ``nodeagent doctor`` makes: each takes milliseconds and leaves nothing behind."""
+CONTROL = "read-payload"
+"""What must work inside, too."""
+PROGRAM = ("-m", "nodeagent.runtimes.jail.attempts")
+_PLANTED = "QUORATE_TRIAL"
 TRIAL_LIMITS = Limits(data_bytes=256 << 20, cpu_s=1, files=64, processes=32, tmp_bytes=4 << 20)
 """Small, so that passing them outside is cheap."""
 _OUTSIDE = Limits(data_bytes=1 << 30, cpu_s=30, files=1_024, processes=16_384, file_bytes=64 << 20)
@@ -62,19 +67,22 @@ class Ground:
         """Make one attempt in ``jail``; in :data:`NONE` within the larger limits of a child that only must end."""
         outside = jail.kind == "none"
         cell = Cell(tuple(python_paths()), (self.payload,), _OUTSIDE if outside else TRIAL_LIMITS, self.scratch)
-        folder = jail.folder(cell)
-        targets = {**self.targets, "folder": str(folder)}
-        # outside, a child of an agent has what the agent has: its environment, and any file it left open
-        environment = {"PATH": os.defpath, "HOME": str(folder), "PYTHONPATH": str(PACKAGES)}
-        if outside:
-            environment["PLANTED"] = self.targets["word"]
-        return _outcome(
-            jail.command(("-m", "nodeagent.runtimes.jail.attempts"), cell),
-            {"attempt": name, "targets": targets},
-            environment,
-            self.scratch,
-            leak=Path(self.targets["secret"]) if outside else None,
-        )
+        request = {"attempt": name, "targets": {**self.targets, "folder": str(jail.folder(cell))}}
+        with self._careless():
+            child = _plain(cell) if outside else launch(PROGRAM, jail, cell)
+        return _outcome(child, json.dumps(request).encode())
+
+    @contextlib.contextmanager
+    def _careless(self) -> Iterator[None]:
+        """An agent that has a secret in its environment, and left a file open for its children."""
+        os.environ[_PLANTED] = self.targets["word"]
+        leak = os.open(self.targets["secret"], os.O_RDONLY)
+        os.set_inheritable(leak, True)
+        try:
+            yield
+        finally:
+            os.close(leak)
+            del os.environ[_PLANTED]
 
 
 @contextlib.contextmanager
@@ -113,8 +121,13 @@ def ground(home: Path | None = None) -> Iterator[Ground]:
 
 
 def quick_trial(jail: Jail, home: Path) -> dict[str, tuple[Outcome, Outcome]]:
-    """Every quick attempt outside and inside, on secrets planted in ``home`` for as long as it takes."""
+    """Every quick attempt outside and inside, on secrets planted in ``home`` for as long as it takes.
+
+    Raises NoJail when the jail does not even let through what it must: then what fails in it shows nothing.
+    """
     with ground(home) as field:
+        if not (honest := field.attempt(CONTROL, jail)).worked:
+            raise NoJail(f"nothing runs in the jail ({jail}): {honest.said}", hint=HINT)
         return {name: (field.attempt(name, NONE), field.attempt(name, jail)) for name in QUICK}
 
 
@@ -165,28 +178,29 @@ def _servers(stack: contextlib.ExitStack, root: Path) -> dict[str, Any]:
     return found
 
 
-def _outcome(
-    command: list[str], request: dict[str, Any], environment: dict[str, str], folder: Path, leak: Path | None
-) -> Outcome:
-    with contextlib.ExitStack() as stack:
-        kept = [stack.enter_context(leak.open("rb")).fileno()] if leak else []
-        try:
-            done = subprocess.run(
-                command,
-                input=json.dumps(request).encode(),
-                capture_output=True,
-                env=environment,
-                cwd=folder,
-                pass_fds=kept,
-                timeout=_ANSWER_S,
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(None, f"no end after {_ANSWER_S} s")
+def _plain(cell: Cell) -> subprocess.Popen[bytes]:
+    """The same program as a careless agent would start it, but for limits of a child that must end."""
+    return subprocess.Popen(
+        NONE.command(PROGRAM, cell),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(PACKAGES)},
+        cwd=cell.scratch,
+        close_fds=False,
+        start_new_session=True,
+    )
+
+
+def _outcome(child: subprocess.Popen[bytes], request: bytes) -> Outcome:
     try:
-        answer = json.loads(done.stdout)
+        said, _ = child.communicate(request, timeout=_ANSWER_S)
+    except subprocess.TimeoutExpired:
+        return Outcome(None, f"no end after {_ANSWER_S} s")
+    finally:
+        end(child)
+    try:
+        answer = json.loads(said)
         return Outcome(bool(answer["worked"]), str(answer["said"])[:200])
     except (ValueError, KeyError, TypeError):
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
-        return Outcome(None, f"ended with {done.returncode}: {last}"[:200])
+        return Outcome(None, f"ended with {child.returncode}")

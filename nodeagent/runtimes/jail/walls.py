@@ -9,6 +9,7 @@ bubblewrap Landlock is a second wall where the kernel has it. Started by root, t
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -26,9 +27,10 @@ from . import seccomp
 from .cell import PACKAGES, Cell, Limits, Orders, python_paths, system_paths
 
 Kind = Literal["bubblewrap", "landlock", "none"]
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: its shared memory is counted by no limit
 _UNSHARE = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 _CAPABILITIES = {2: "CAP_DAC_READ_SEARCH", 6: "CAP_SETGID", 7: "CAP_SETUID"}
+_SET_IDS = (6, 7)
 _OWN_USERS = 0x70000000  # above every range that systemd gives out
 _INNER = ("-s", "-P", "-m", "nodeagent.runtimes.jail.inside")
 _PROBE_S = 30
@@ -83,6 +85,7 @@ class Jail:
         return Orders(
             program,
             self._limits(cell.limits),
+            root=os.geteuid() == 0,
             uid=own_user(str(cell.scratch)) if os.geteuid() == 0 else None,
             landlock=paths,
             required=not boxed,
@@ -118,9 +121,9 @@ def best() -> Jail:
         return NONE
 
 
-def keep_out(secret: Path, jail: Jail) -> None:
-    """Raises NoJail when the folder ``secret`` is inside what jailed work may read."""
-    for folder in [*system_paths(), *python_paths()]:
+def keep_out(secret: Path, jail: Jail, *views: Path) -> None:
+    """Raises NoJail when the folder ``secret`` is inside what jailed work may read: the system, Python or ``views``."""
+    for folder in [*system_paths(), *python_paths(), *views]:
         if jail.kind != "none" and secret.resolve().is_relative_to(folder.resolve()):
             hint = "move it, or install quorate elsewhere: jailed work may read its own interpreter's folder"
             raise NoJail(f"{secret} is inside {folder}", hint=hint)
@@ -134,12 +137,21 @@ def landlock_version() -> int:
 
 
 def own_user(name: str) -> int | None:
-    """A user id for ``name`` that nobody else has, among those that this user namespace has; None when it has few."""
-    number = crc32(name.encode())
+    """A user id for ``name`` that nobody else has, among those that this user namespace has.
+
+    None where it has few, or where this process may not become another user.
+    """
+    from .system import permitted_capabilities
+
+    held = permitted_capabilities()
     count = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    if not all(held >> capability & 1 for capability in _SET_IDS):
+        return None
     if count > _OWN_USERS + (1 << 24):
-        return _OWN_USERS + (number & 0xFFFFFF)
-    return 1_000 + number % (count - 1_000) if count > 2_000 else None
+        return _OWN_USERS + (crc32(name.encode()) & 0xFFFFFF)
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    free = [number for number in range(1_000, count) if number not in taken]
+    return free[crc32(name.encode()) % len(free)] if len(free) > 1_000 else None
 
 
 def _candidates(wish: str, failed: list[str]) -> Iterator[Jail]:
@@ -186,7 +198,9 @@ def _bubblewrap(bwrap: str, cell: Cell) -> list[str]:
             arguments += ["--cap-add", name] if held >> number & 1 else []
     else:
         arguments.append("--unshare-user")
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--proc", "/proc", "--remount-ro", "/proc", "--tmpfs", "/dev"]  # the first process's memory is a file
+    for device in _DEVICES:
+        arguments += ["--dev-bind", device, device]
     arguments += ["--perms", "1777", "--size", str(cell.limits.tmp_bytes), "--tmpfs", "/tmp"]  # noqa: S108
     for path in system_paths():
         arguments += ["--symlink", os.readlink(path), str(path)] if path.is_symlink() else _bound(path)

@@ -10,9 +10,12 @@ Executor ......... a file it was not told of may be read, another in its place, 
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from shardbench import Bench, doubler, floats
@@ -65,6 +68,14 @@ def verdict(program: bytes, number: int, audit: int, *arguments: int) -> int:
         ("x86_64", 56, (0x3D0F00,), ALLOW),  # clone: a thread
         ("x86_64", 56, (0x10000000,), EPERM),  # a user namespace
         ("x86_64", 56, (0x80,), EPERM),  # a time namespace
+        ("x86_64", 56, (0x8011,), EPERM),  # CLONE_PARENT
+        ("x86_64", 9, (0, 0, 3, 0x22), ALLOW),  # mmap: private, anonymous
+        ("x86_64", 9, (0, 0, 1, 0x01), ALLOW),  # a file, shared
+        ("x86_64", 9, (0, 0, 3, 0x21), EPERM),  # shared, anonymous
+        ("x86_64", 9, (0, 0, 3, 0x23), EPERM),  # the same, validated
+        ("x86_64", 9, (0, 0, 3, 0x122), EPERM),  # a stack that grows
+        ("x86_64", 157, (1,), EPERM),  # prctl PR_SET_PDEATHSIG
+        ("x86_64", 72, (0, 1031), EPERM),  # fcntl F_SETPIPE_SZ
         ("x86_64", 302, (0,), ALLOW),  # prlimit64 of its own
         ("x86_64", 302, (1,), EPERM),
         ("x86_64", 16, (0, 0x5401), ALLOW),  # ioctl TCGETS
@@ -149,7 +160,7 @@ def test_command__no_jail__keeps_limits_only(cell: Cell) -> None:
     command = NONE.command(("-m", "x"), cell)
     assert command[0] == sys.executable
     orders = Orders.decode(command[-1])
-    assert (orders.landlock, orders.seccomp, orders.uid) == (None, False, None)
+    assert (orders.landlock, orders.seccomp, orders.root, orders.uid) == (None, False, False, None)
     assert orders.limits == cell.limits
     assert orders.program == ("-m", "x")
 
@@ -161,12 +172,43 @@ def test_keep_out__home_inside_the_interpreters_folder__is_refused(jail: Jail, t
         keep_out(inside, jail)
     assert "move it" in str(caught.value.hint)
     keep_out(inside, NONE)
+    with pytest.raises(NoJail, match="is inside"):
+        keep_out(tmp_path / "runtimes" / "home", jail, tmp_path / "runtimes")
 
 
 def test_own_user__name__is_its_own(tmp_path: Path) -> None:
     first, second = own_user("/a/executor-0"), own_user("/a/executor-1")
     assert first == own_user("/a/executor-0")
-    assert first is None or (first != second and first >= 1_000)
+    if os.geteuid() == 0 and "4294967295" in Path("/proc/self/uid_map").read_text():
+        assert first is not None and second is not None
+        assert first != second and min(first, second) >= 0x70000000
+
+
+@pytest.mark.parametrize(("size", "few"), [(65_536, False), (1_500, True), (1, True)])
+def test_own_user__small_namespace__nobody_elses_or_none(size: int, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def mapped(path: Path, *rest: str) -> str:
+        return f"0 100000 {size}\n" if path == Path("/proc/self/uid_map") else read(path, *rest)
+
+    taken = own_user_of(monkeypatch, mapped)
+    assert (taken is None) is few
+    assert taken is None or 1_000 <= taken < size
+    if taken is not None:
+        monkeypatch.setattr("pwd.getpwall", lambda: [SimpleNamespace(pw_uid=taken)])
+        assert own_user("/a/executor-0") != taken
+
+
+def own_user_of(monkeypatch: pytest.MonkeyPatch, read: Callable[..., str]) -> int | None:
+    """With capabilities and a map of our choice."""
+    monkeypatch.setattr(Path, "read_text", read)
+    monkeypatch.setattr("nodeagent.runtimes.jail.system.permitted_capabilities", lambda: 0xFF)
+    return own_user("/a/executor-0")
+
+
+def test_own_user__may_not_become_another__none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeagent.runtimes.jail.system.permitted_capabilities", lambda: 1 << 21)
+    assert own_user("/a/executor-0") is None
 
 
 def test_run__file_not_told_of__is_read_and_its_successor_too(jail: Jail, runtimes_dir: Path, tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
-import zipfile
+import zlib
 from typing import Any
 
 from .common import MIB, Targets, attempt
@@ -61,18 +60,12 @@ def endless_loop(targets: Targets) -> str:
 @attempt("zip-bomb")
 def zip_bomb(targets: Targets) -> str:
     """Inputs that are a thousandth of what they hold."""
-    import numpy as np
-
-    size = targets["memory"] + 64 * MIB
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as member:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
-        np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call]
-        for _ in range(size // MIB):
-            member.write(bytes(MIB))
-    packed = file.tell()
-    file.seek(0)
-    return f"{np.load(file)['x'].nbytes // MIB} MiB from {packed // 1_024} KiB"
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(MIB)) + packer.flush(
+        zlib.Z_FULL_FLUSH
+    )  # may be repeated: it refers to nothing before
+    packed = block * (targets["memory"] // MIB + 64) + packer.flush()
+    return f"{len(zlib.decompress(packed, -15)) // MIB} MiB from {len(packed) // 1_024} KiB"
 
 
 def _model(nodes: list[Any]) -> bytes:

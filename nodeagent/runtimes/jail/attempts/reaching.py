@@ -12,6 +12,7 @@ from ..system import syscall
 from .common import Targets, attempt, fail
 
 _PTRACE_ATTACH, _PTRACE_DETACH = 16, 17
+_CLONE_PARENT = 0x8000
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 
 
@@ -72,6 +73,26 @@ def ptrace_agent(targets: Targets) -> str:
     os.waitpid(targets["pid"], 0x40000000)
     libc.ptrace(ctypes.c_long(_PTRACE_DETACH), pid, None, None)
     return "attached"
+
+
+@attempt("orphans")
+def orphans(_: Targets) -> str:
+    """A child that is the agent's, which has to bury it."""
+    libc, clone = ctypes.CDLL(None, use_errno=True), {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    child = libc.syscall(ctypes.c_long(clone), ctypes.c_long(_CLONE_PARENT | signal.SIGCHLD), None, None, None, None)
+    if child == 0:
+        os._exit(0)
+    if child < 0:
+        raise OSError(ctypes.get_errno(), "clone")
+    return f"child {child}"
+
+
+@attempt("first-process")
+def first_process(targets: Targets) -> str:
+    """The memory of this process's first one, which may have fewer walls."""
+    pid = 1 if os.getpid() < 100 else targets["pid"]
+    with open(f"/proc/{pid}/mem", "r+b"):
+        return f"process {pid} can be written"
 
 
 @attempt("limit-agent")

@@ -8,6 +8,12 @@ from pathlib import Path
 from .common import Failed, Targets, attempt, fail, secret
 
 
+@attempt("read-payload")
+def read_payload(targets: Targets) -> str:
+    """Nothing of the kind: what every jail must let through, to show that something runs in it at all."""
+    return secret(Path(targets["victim"]).read_bytes(), targets)
+
+
 @attempt("read-home")
 def read_home(targets: Targets) -> str:
     """A file in the operator's home."""

@@ -22,6 +22,24 @@ def memory_bomb(targets: Targets) -> str:
     return f"{len(held) * 16} MiB"
 
 
+@attempt("shared-memory-bomb")
+def shared_memory_bomb(targets: Targets) -> str:
+    """The same in memory that processes could share, which the limit does not count."""
+    held = mmap.mmap(-1, targets["memory"] + 64 * MIB, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    for at in range(0, len(held), mmap.PAGESIZE):
+        held[at] = 1
+    return f"{len(held) // MIB} MiB"
+
+
+@attempt("device-memory-bomb")
+def device_memory_bomb(targets: Targets) -> str:
+    """The same by a device whose shared memory is anonymous."""
+    with open("/dev/zero", "r+b") as zero, mmap.mmap(zero.fileno(), targets["memory"] + 64 * MIB) as held:
+        for at in range(0, len(held), mmap.PAGESIZE):
+            held[at] = 1
+        return f"{len(held) // MIB} MiB"
+
+
 @attempt("fork-bomb")
 def fork_bomb(targets: Targets) -> str:
     """More processes than a task may have."""
