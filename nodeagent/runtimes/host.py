@@ -61,6 +61,7 @@ class Executor:
         self._started = 0.0
         self._lock = threading.RLock()
         self._inferences = 0
+        self._owner: str | None = None
 
     def __enter__(self) -> Executor:
         return self
@@ -77,6 +78,18 @@ class Executor:
     def inferences(self) -> int:
         """Tasks the runtime has actually run for this object, across restarts."""
         return self._inferences
+
+    @property
+    def owner(self) -> str | None:
+        """Whose payload the process reads; None before anybody's."""
+        return self._owner
+
+    def turn_to(self, owner: str) -> None:
+        """Tells whose payload comes next. A process that has read another's is ended: whatever took it over is, too."""
+        with self._lock:
+            if self._owner not in (None, owner) and self._child is not None:
+                self.close()
+            self._owner = owner
 
     def runtime_ids(self) -> dict[str, bytes]:
         """32-byte ids of the installed runtimes by name."""

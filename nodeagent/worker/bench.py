@@ -28,7 +28,6 @@ from nodeagent.worker.shelf import NoRoom
 FETCHERS = {"judge": 2, "drawn": 4, "ahead": 2}  # threads by kind of work: sources that stall one hold up no other
 QUEUE_LIMIT = 4096
 T = TypeVar("T")
-Loadable = tuple[JobManifest, Path]
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +37,15 @@ class Done:
 
     result: Result
     ran: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loadable:
+    """A model that was brought ahead, and whose it is."""
+
+    manifest: JobManifest
+    model: Path
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +217,7 @@ class Bench:
         try:
             with self._pantry.model(order, lambda: self._late(order)) as (manifest, model, _):
                 for _ in self._executors:
-                    self._to_run.put(order.deadline, (manifest, model))
+                    self._to_run.put(order.deadline, Loadable(manifest, model, order.payload[0].requester))
             self._warming = True
         except NoRoom as fault:
             if self._warming:  # said once, until there is room again
@@ -224,11 +232,12 @@ class Bench:
         while (prepared := self._to_run.get()) is not None:
             if isinstance(prepared, Prepared):
                 self._guard(prepared.order, partial(self._run_one, prepared, executor))
-            else:
+            elif executor.owner in (None, prepared.owner):  # what is ahead of its time ends no other's process
                 try:
-                    warm_up(*prepared, executor)
+                    executor.turn_to(prepared.owner)
+                    warm_up(prepared.manifest, prepared.model, executor)
                 except Exception as fault:
-                    log.info("model_not_loaded", model=prepared[1].name, reason=str(fault))
+                    log.info("model_not_loaded", model=prepared.model.name, reason=str(fault))
 
     def _run_one(self, prepared: Prepared, executor: Executor) -> None:
         try:
@@ -244,6 +253,7 @@ class Bench:
         started, seconds = time.monotonic(), max(0.5, blocks * self._block_s)
         if prepared.order.again:
             return self._again(prepared, seconds)
+        executor.turn_to(prepared.order.payload[0].requester)
         result, ran = run_shard(prepared, executor, self._pending, seconds)
         spent = round(time.monotonic() - started, 3)
         log.info("shard_computed", job=result.job, shard=result.shard, tasks=result.tasks, ran=ran, seconds=spent)

@@ -152,6 +152,22 @@ def test_executor__context__starts_and_ends_its_processes(fresh: Executor, bench
         wait_end(ended)
 
 
+def test_turn_to__another_owner__ends_the_process_that_read_the_first_ones(fresh: Executor, bench: Bench) -> None:
+    spec = bench.spec(doubler(), {"x": X})
+    pids = []
+    with fresh:
+        for owner in ("a", "a", "b", "b", "a"):
+            fresh.turn_to(owner)
+            fresh.run(spec)
+            pids.append(fresh.pid)
+    assert [pids[0] == pids[1], pids[1] == pids[2], pids[2] == pids[3], pids[3] == pids[4]] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
 def test_run__executor_killed_between_shards__starts_again(fresh: Executor, bench: Bench) -> None:
     spec = bench.spec(doubler(), {"x": X})
     with fresh:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,6 +56,7 @@ class Kitchen:
         self.warmed: list[Exception | None] = []  # what to raise for each model brought ahead
         self.asked = threading.Semaphore(0)
         self.over: list[Over] = []
+        self.manifest: Any = None
         self.stalling, self.stalled = threading.Event(), threading.Semaphore(0)
         self.let_go = threading.Event()
 
@@ -76,7 +78,7 @@ class Kitchen:
         fault = self.warmed.pop(0)
         if fault is not None:
             raise fault
-        yield None, self.folder, []
+        yield self.manifest, self.folder, []
 
     def forget(self, over: Over) -> None:
         self.over.append(over)
@@ -88,14 +90,24 @@ class Oven:
     """Stands where the executor does; remembers the order in which shards came."""
 
     inferences = 0
+    owner: str | None = None
 
     def __init__(self) -> None:
+        self.owners: list[str] = []
+        self.inspected: list[Path] = []
         self.firsts: list[int] = []
         self.gate = threading.Event()
         self.entered = threading.Event()
 
     def start(self) -> None:
         pass
+
+    def turn_to(self, owner: str) -> None:
+        self.owner = owner
+        self.owners.append(owner)
+
+    def inspect(self, path: Path, *_: Any, **__: Any) -> None:
+        self.inspected.append(path)
 
     def run(self, spec: ShardSpec, *, seconds: float | None) -> list[TaskResult]:
         self.firsts.append(spec.first)
@@ -231,6 +243,30 @@ def test_warm__no_room__said_once_until_there_is_again(parts: Any) -> None:
     assert said == [(1, "the budget")] * 2
     bench.offer(order(0, 500))
     assert isinstance(collect(bench, wake, 1)[0], Done), "whatever a model does to who loads it"
+
+
+def test_run__job_of_another_requester__turns_the_executor_to_it(parts: Any) -> None:
+    _, oven, bench, wake = parts
+    oven.gate.set()
+    rival = replace(JOB, id=JobId(2), requester="0x" + "9" * 40)
+    for one in (JOB, rival, replace(CASE, requester="0x" + "5" * 40)):
+        bench.offer(Order(one, Shard(0), 500, ()))
+        assert isinstance(collect(bench, wake, 1)[0], Done)
+    assert oven.owners == [JOB.requester, rival.requester, JOB.requester], "a case is about the appealed job's payload"
+
+
+def test_warm__model_of_another_requester__waits_for_its_draw(parts: Any, tmp_path: Path) -> None:
+    kitchen, oven, bench, wake = parts
+    oven.gate.set()
+    kitchen.warmed = [None] * 3
+    manifest: Any = SimpleNamespace(inputs=(), runtime=SimpleNamespace(name="onnx-canonical"))
+    kitchen.manifest = manifest
+    rival = replace(JOB, id=JobId(2), requester="0x" + "9" * 40)
+    for one in (JOB, rival, JOB):
+        bench._fetch_ahead(Warm(one, 500, ()))
+    bench.offer(order(0, 900))
+    collect(bench, wake, 1)
+    assert oven.owners == [JOB.requester] * 3 and len(oven.inspected) == 2
 
 
 def test_forget__given_to_the_pantry_and_its_trouble_stops_nothing(parts: Any) -> None:
