@@ -35,6 +35,19 @@ def _share(kib: int) -> int:
 Share = Annotated[int, Field(ge=0), AfterValidator(_share)]
 
 
+def _gateway(url: str) -> str:
+    from nodeagent.content.errors import SourceUnreachable
+    from nodeagent.content.transport import base_url
+
+    try:
+        return base_url(url)
+    except SourceUnreachable as fault:
+        raise ValueError(fault.reason) from None
+
+
+GatewayUrl = Annotated[str, AfterValidator(_gateway)]
+
+
 class BadConfig(Fatal):
     """The configuration is missing, unreadable or wrong; the message names the field."""
 
@@ -63,6 +76,7 @@ class NodeConfig(BaseModel):
     idle_below: Annotated[
         float | None, Field(gt=0, le=100, description="no work while others use more of the processor, per cent")
     ] = None
+    gateways: tuple[GatewayUrl, ...] = Field((), description="trustless gateways, asked for payloads after peers")
     upload_kib_s: Share = 0  # what others may fetch from here together; 0: no limit
     download_kib_s: Share = 0
     niceness: Annotated[int, Field(ge=0, le=19, description="of strangers' work: 19 gives way to everything")] = 5

@@ -123,13 +123,14 @@ class Pantry:
         runtimes: dict[str, bytes],
         room: Room | None = None,
         admission: Admission | None = None,
+        gateways: Sequence[str] = (),
     ) -> None:
         self._store, self._fetcher, self._folder, self._runtimes = store, fetcher, folder, runtimes
         for part in ("inputs", "again"):
             (folder / part).mkdir(parents=True, exist_ok=True)
             for left in (folder / part).iterdir():
                 left.unlink()
-        self._admission = admission or Admission()
+        self._admission, self._gateways = admission or Admission(), tuple(gateways)
         self._shelf = Shelf(folder / "models", room or Room())
         self._users: dict[str, set[bytes]] = {}  # manifests by their model's CID, as far as they were seen here
         self._digests: dict[str, bytes] = {}  # sha256 of models by CID, as they came out of the store
@@ -161,14 +162,15 @@ class Pantry:
 
         Raises as ``prepare``. What is brought ahead takes no other model's place.
         """
-        job, sources, evict = order.payload[0], list(order.sources), isinstance(order, Order)
+        job, evict = order.payload[0], isinstance(order, Order)
         with _disk_may_refuse():
             with self._shelf.writing(MIB, evict=evict):
-                manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, sources, cancel=cancel))
+                first = [*order.sources, *self._gateways]
+                manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, first, cancel=cancel))
             check_manifest(manifest, job, self._runtimes)
             if (refused := self._admission.manifest(manifest)) is not None:
                 raise Mismatch(f"job {job.id}: {refused}")
-            sources = list(dict.fromkeys([*sources, *(manifest.endpoints or ())]))
+            sources = list(dict.fromkeys([*order.sources, *(manifest.endpoints or ()), *self._gateways]))
             content = _fits(manifest.model, MAX_MODEL_BYTES)
             with self._place(order, content, evict) as path:
                 # what rotted on disk would be a wrong answer; after a start nobody knows what is there

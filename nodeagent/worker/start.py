@@ -222,7 +222,7 @@ def _open_bench(
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
     room = Room(config.payload_max_bytes, config.payload_min_free_bytes)
-    pantry = Pantry(store, fetcher, payload, ids, room, admission(config))
+    pantry = Pantry(store, fetcher, payload, ids, room, admission(config), config.gateways)
     return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
 
 

@@ -274,6 +274,14 @@ def test_load_config__not_toml__says_what_to_do(tmp_path: Path) -> None:
         load_config(Home(tmp_path))
 
 
+@pytest.mark.parametrize("url", ["ftp://x", "https://user@host", "https://host/?a=1", "host"])
+def test_parse_config__gateway_that_is_no_base_url__names_the_field(url: str) -> None:
+    good = parse_config({"deployment": "x.json", "gateways": ["https://ipfs.example.org/"]}, "here")
+    assert good.gateways == ("https://ipfs.example.org",)
+    with pytest.raises(BadConfig, match="gateways"):
+        parse_config({"deployment": "x.json", "gateways": [url]}, "here")
+
+
 def test_only_one__second_agent_in_a_home__refused(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert running_pid(home) is None

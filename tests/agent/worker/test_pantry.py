@@ -56,14 +56,18 @@ def put_job(store: LayeredStore, model: bytes, number: int = 1, told: int | None
 class Place:
     """An agent's folder beside a requester's store, and the gateway between them."""
 
-    def __init__(self, folder: Path, room: Room | None = None, admission: Admission | None = None) -> None:
+    def __init__(
+        self, folder: Path, room: Room | None = None, admission: Admission | None = None, *gateways: str
+    ) -> None:
         self.folder, self.room, self.admission = folder, room or Room(1 << 30, 0), admission
+        self.gateways = gateways
         self.theirs, self.store = open_content(folder / "theirs"), open_content(folder / "ours")
         self.pantry = self.opened()
 
     def opened(self) -> Pantry:
         fetcher, runtimes = Fetcher(self.store), {CANONICAL: RUNTIME}
-        return Pantry(self.store, fetcher, self.folder / "pantry", runtimes, self.room, self.admission)
+        pantry = self.folder / "pantry"
+        return Pantry(self.store, fetcher, pantry, runtimes, self.room, self.admission, self.gateways)
 
     def held(self, part: str = "models") -> set[str]:
         return {file.name for file in (self.folder / "pantry" / part).iterdir()}
@@ -141,6 +145,15 @@ def test_prepare__model_the_operator_denies__a_pass_before_the_model_is_brought(
     with Gateway(theirs.local) as gateway, pytest.raises(Mismatch, match="is in deny_models"):
         place.pantry.prepare(order(job, 0, gateway.url), never)
     assert not place.store.has(model)
+
+
+def test_prepare__peers_have_nothing__the_configured_gateway_is_asked(tmp_path: Path) -> None:
+    theirs, empty = open_content(tmp_path / "shown"), open_content(tmp_path / "empty")
+    job, model, _ = put_job(theirs, b"model")
+    with Gateway(theirs.local) as gateway, Gateway(empty.local) as peer:
+        place = Place(tmp_path, None, None, gateway.url)
+        place.pantry.prepare(order(job, 0, peer.url), never).free()
+    assert place.held() == {str(model)}
 
 
 def test_prepare__freed__inputs_gone_model_kept(place: Place) -> None:
