@@ -119,7 +119,7 @@ def _number(cell: Any, dtype: np.dtype[Any]) -> Any:
         return word in _TRUE
     if dtype.kind == "f":
         value = float(cell)
-        if math.isfinite(value) and abs(value) > np.finfo(dtype).max:
+        if math.isfinite(value) and abs(value) > float(np.finfo(dtype).max):
             raise OverflowError
         return value
     number = int(cell)

@@ -42,6 +42,10 @@ def test_read_counts__manyRuns__addUp(tool: Tool) -> None:
     assert tool("deep").read_counts(text) == {"post": 5, "resolve: upheld": 1}
 
 
+def test_read_counts__lineTwice__isOneRunPlayedAgain(tool: Tool) -> None:
+    assert tool("deep").read_counts("calls=9;post=2\ncalls=9;post=2\ncalls=9;post=3\n") == {"post": 5}
+
+
 def test_read_counts__nothing__isNothing(tool: Tool) -> None:
     assert tool("deep").read_counts("") == {}
 
@@ -108,7 +112,7 @@ def test_fingerprint__changedTest__isAnother(tool: Tool, tmp_path: Path) -> None
 def test_piece_shape__muchLeft__isWholeRuns(tool: Tool) -> None:
     deep = tool("deep")
     runs, depth = deep.piece_shape(10_000_000, 20)
-    assert (runs, depth) == (2, deep.DEPTH)
+    assert (runs, depth) == (10, deep.DEPTH)
 
 
 def test_piece_shape__littleLeft__isShorter(tool: Tool) -> None:

@@ -41,7 +41,7 @@ CONTROL = "read-payload"
 """What must work inside, too."""
 PROGRAM = ("-m", "nodeagent.runtimes.jail.attempts")
 _PLANTED = "QUORATE_TRIAL"
-TRIAL_LIMITS = Limits(data_bytes=256 << 20, cpu_s=1, files=64, processes=32, tmp_bytes=4 << 20)
+TRIAL_LIMITS = Limits(data_bytes=256 << 20, cpu_s=4, files=64, processes=32, tmp_bytes=4 << 20)
 """Small, so that passing them outside is cheap."""
 _OUTSIDE = Limits(data_bytes=1 << 30, cpu_s=30, files=1_024, processes=16_384, file_bytes=64 << 20)
 _ANSWER_S = 60

@@ -108,7 +108,7 @@ def test_launch__child__inherits_no_secret_and_has_limits(
         "r.getrlimit(r.RLIMIT_DATA)[0], r.getrlimit(r.RLIMIT_CPU)[0], r.getrlimit(r.RLIMIT_NOFILE)[0],"
         "r.getrlimit(r.RLIMIT_CORE)[0], r.getrlimit(r.RLIMIT_FSIZE)[0])"
     )
-    running = launch([*PYTHON, "-c", code], jail, cell)
+    running = launch([sys.executable, "-S", "-c", code], jail, cell)  # a checkout's own hooks set variables of theirs
     out, _ = running.communicate(b"x", timeout=60)
     names = ["HOME", "LANG", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENSSL_CONF", "PATH"]
     names += ["PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TMPDIR"]
