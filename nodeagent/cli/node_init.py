@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import click
 
@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--public-url", help="where other nodes reach this one [default: where the gateway listens]")
 @click.option("--gateway-host", help="address the gateway listens on [default: 127.0.0.1]")
 @click.option("--gateway-port", type=WholeNumber(0, 65535), help="its port [default: 0, any free one]")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="any other setting, see config.py")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="any other setting; lists by commas")
 @click.option("--password-file", type=_FILE, help="of new and copied keys")
 @click.option("--key-file", type=_FILE, help="keystore to copy as hot key")
 @click.option("--operator-keystore", type=_FILE, help="keystore to copy as operator")
@@ -70,7 +70,7 @@ def init(ctx: click.Context, /, own_home: Path | None, **options: Any) -> None:
 
 def _config(node: Node, options: dict[str, Any]) -> Any:
     """The old configuration, if any, with what was said now. Raises BadConfig."""
-    from nodeagent.config import BadConfig, load_config, parse_config
+    from nodeagent.config import BadConfig, NodeConfig, load_config, parse_config
 
     values: dict[str, Any] = {}
     if node.home.config.exists():
@@ -83,7 +83,8 @@ def _config(node: Node, options: dict[str, Any]) -> Any:
         name, equals, value = setting.partition("=")
         if not equals:
             raise click.UsageError(f"--set {setting}: expected NAME=VALUE")
-        values[name] = value
+        listed = name in NodeConfig.model_fields and get_origin(NodeConfig.model_fields[name].annotation) is tuple
+        values[name] = [part.strip() for part in value.split(",") if part.strip()] if listed else value
     values.setdefault("rpc_url", ask("JSON-RPC endpoint", "http://127.0.0.1:8545", options["yes"]))
     if "deployment" not in values:
         default = _shipped_record(values["rpc_url"])

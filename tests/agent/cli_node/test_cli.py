@@ -195,6 +195,24 @@ def test_status__chain_away__still_tells_what_it_knows(
 
 @pytest.mark.usefixtures("runtimes")
 @pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("work_hours=22:00-07:30, 12:00-13:00", "work_hours", ("22:00-07:30", "12:00-13:00")),
+        (f"deny_requesters=0x{'1' * 40}", "deny_requesters", ("0x" + "1" * 40,)),
+        ("allow_models=", "allow_models", ()),
+        ("mains_only=true", "mains_only", True),
+        ("idle_below=20", "idle_below", 20.0),
+    ],
+)
+def test_init__any_setting__lists_by_commas(
+    tmp_path: Path, record: Path, setting: str, name: str, value: object
+) -> None:
+    init(tmp_path / "node", record, "--set", setting)
+    assert getattr(load_config(Home(tmp_path / "node")), name) == value
+
+
+@pytest.mark.usefixtures("runtimes")
+@pytest.mark.parametrize(
     ("words", "told"),
     [((), (False, False)), (("--report",), (True, False)), (("--unsafe-no-jail",), (False, True))],
 )
