@@ -32,7 +32,8 @@ def _checked(result: int) -> int:
 
 
 _CAPABILITIES_3 = 0x20080522
-_DAC_READ_SEARCH = 2
+_READING = (2, 1)
+"""Capabilities to read whatever the walls leave: DAC_READ_SEARCH, else DAC_OVERRIDE, which containers' root has."""
 _KEEPCAPS, _AMBIENT, _AMBIENT_RAISE = 8, 47, 2
 
 
@@ -55,11 +56,13 @@ def drop_root(uid: int | None) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    keep = 1 << _DAC_READ_SEARCH if permitted_capabilities() >> _DAC_READ_SEARCH & 1 else 0
+    held = permitted_capabilities()
+    reading = next((capability for capability in _READING if held >> capability & 1), None)
+    keep = 0 if reading is None else 1 << reading
     header, sets = _Header(_CAPABILITIES_3, 0), (_Sets * 2)(_Sets(keep, keep, keep))
     _checked(_libc.capset(ctypes.byref(header), ctypes.byref(sets)))
-    if keep:
-        prctl(_AMBIENT, _AMBIENT_RAISE, _DAC_READ_SEARCH)
+    if reading is not None:
+        prctl(_AMBIENT, _AMBIENT_RAISE, reading)
 
 
 def permitted_capabilities() -> int:

@@ -29,7 +29,7 @@ from .cell import PACKAGES, Cell, Limits, Orders, python_paths, system_paths
 Kind = Literal["bubblewrap", "landlock", "none"]
 _DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: its shared memory is counted by no limit
 _UNSHARE = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
-_CAPABILITIES = {2: "CAP_DAC_READ_SEARCH", 6: "CAP_SETGID", 7: "CAP_SETUID"}
+_CAPABILITIES = {1: "CAP_DAC_OVERRIDE", 2: "CAP_DAC_READ_SEARCH", 6: "CAP_SETGID", 7: "CAP_SETUID"}
 _SET_IDS = (6, 7)
 _OWN_USERS = 0x70000000  # above every range that systemd gives out
 _INNER = ("-s", "-P", "-m", "nodeagent.runtimes.jail.inside")
@@ -173,9 +173,12 @@ def _candidates(wish: str, failed: list[str]) -> Iterator[Jail]:
 def _try(jail: Jail) -> str | None:
     """What is wrong with a jail, by starting Python in it."""
     limits = Limits(data_bytes=1 << 30, cpu_s=30, files=64, processes=64)
-    with tempfile.TemporaryDirectory() as scratch:
-        cell = Cell(tuple(python_paths()), (), limits, Path(scratch))
-        command = jail.command((sys.executable, "-I", "-S", "-c", "print('in')"), cell)
+    with tempfile.TemporaryDirectory() as scratch:  # private, as payloads' folders are
+        payload = Path(scratch).resolve() / "payload"
+        payload.touch(0o600)
+        cell = Cell(tuple(python_paths()), (payload,), limits, Path(scratch))
+        program = (sys.executable, "-I", "-S", "-c", "import sys; open(sys.argv[1]).close(); print('in')", str(payload))
+        command = jail.command(program, cell)
         try:
             environment = {"PATH": os.defpath, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
             done = subprocess.run(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from nodeagent.runtimes.jail.cell import Cell, Limits, Orders, python_paths
 from nodeagent.runtimes.jail.walls import NONE, Jail, NoJail, choose, keep_out, own_user
 
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x50001, 0x50026, 0x80000000
+ROOT = Path(__file__).resolve().parents[3]
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X = floats(2, 3)
 
@@ -148,6 +150,28 @@ def test_choose__bubblewrap_that_does_not_start__is_passed_over(
             choose("bubblewrap")
     finally:
         choose.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("without", "holds"),
+    [
+        ("-dac_read_search", True),  # as root is in a container
+        ("-setuid,-setgid", True),
+        ("-dac_read_search,-dac_override", False),  # then it reads neither interpreter nor payload
+    ],
+)
+def test_choose__root_with_fewer_rights__holds_where_payloads_can_be_read(
+    without: str, holds: bool, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if walls.landlock_version() < 3:
+        pytest.skip("no landlock jail: an older kernel")
+    code = "from nodeagent.runtimes.jail.walls import choose; print(choose('landlock').kind)"
+    command = ["setpriv", "--bounding-set", without, "--inh-caps", without, sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ, check=False)
+    assert (done.stdout == "landlock\n") is holds, done.stderr
+    assert holds or "Permission denied" in done.stderr
 
 
 def test_choose__this_machine__names_its_walls(jail: Jail) -> None:
