@@ -129,11 +129,10 @@ def _key(node: Node) -> str:
 
 def _jail(node: Node) -> str:
     """Tries to break out of the jail that the agent would use, and, to know what that shows, the same outside."""
-    from nodeagent.runtimes import identity
-    from nodeagent.runtimes.jail import trial, walls
+    from nodeagent.runtimes.jail import trial
+    from nodeagent.worker.start import choose_jail
 
-    jail = walls.choose(node.config.jail)
-    walls.keep_out(node.home.path, jail, identity.home(node.home.resolve(node.config.runtimes)))
+    jail = choose_jail(node.home, node.config)
     tried = trial.quick_trial(jail, node.home.path)
     out = [name for name, (_, inside) in tried.items() if inside.worked is not False]
     if out:

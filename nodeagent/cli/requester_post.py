@@ -83,6 +83,8 @@ def post(
     plan, sources = plan_job(session, model, inputs, options, how, title=title, labels=labels)
     job = post_or_attach(session, plan, options, out=out, new=new, approve=approve, yes=yes)
     if out is not None and sources:
+        from nodeagent.client.outputs import write_sources
+
         write_sources(out, sources)
     if as_json and not wait:
         print_json({"job": int(job.job), "manifest": plan.cid, "tx": job.at.tx})
@@ -125,20 +127,6 @@ def plan_job(
         labels=read_labels(labels, [output.name for output in facts.outputs]),
     )
     return plan, gathered.sources
-
-
-def write_sources(out: Path, sources: tuple[str, ...]) -> None:
-    """``tasks.jsonl``: what each task was made of. Raises OutFailed."""
-    import json
-
-    from nodeagent.client.outputs import OutFailed
-
-    lines = (json.dumps({"task": task, "source": source}) + "\n" for task, source in enumerate(sources))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "tasks.jsonl").write_text("".join(lines))
-    except OSError as error:
-        raise OutFailed(f"cannot write to {out}: {error.strerror}", hint="pass --out with a folder of yours") from None
 
 
 def post_or_attach(

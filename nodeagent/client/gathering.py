@@ -68,8 +68,8 @@ def _folder(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
     made = _Rows(how.skip_bad)
     for number, file in enumerate(found):
         name = file.relative_to(path).as_posix()
-        with made.row(f"file {number} ({name})", name):
-            made.add({wanted[0].name: recipe.make(file)})
+        with made.row(f"file {number} ({name})"):
+            made.add(name, {wanted[0].name: recipe.make(file)})
     return made.gathered(wanted, Preprocessing(recipe=recipe.text, software=recipe.software))
 
 
@@ -86,8 +86,8 @@ def _table(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
     places = {name: [header.index(column) for column in chosen] for name, chosen in columns.items()}
     made = _Rows(how.skip_bad)
     for number, cells in enumerate(rows):
-        with made.row(f"row {number}", str(number)):
-            made.add({name: row_of(cells, places[name], columns[name], types[name]) for name in columns})
+        with made.row(f"row {number}"):
+            made.add(str(number), {name: row_of(cells, places[name], columns[name], types[name]) for name in columns})
     return made.gathered(wanted, Preprocessing(recipe=describe_columns(columns)))
 
 
@@ -99,12 +99,10 @@ class _Rows:
         self._rows: dict[str, list[Array]] = {}
         self._sources: list[str] = []
         self._skipped: list[str] = []
-        self._source = ""
 
     @contextlib.contextmanager
-    def row(self, what: str, source: str) -> Iterator[None]:
+    def row(self, what: str) -> Iterator[None]:
         """A context in which BadRow is this row's."""
-        self._source = source
         try:
             yield
         except BadRow as fault:
@@ -112,10 +110,10 @@ class _Rows:
                 raise BadInputs(f"{what}: {fault.message}", hint="mend it, or leave such out: --skip-bad") from None
             self._skipped.append(f"{what}: {fault.message}")
 
-    def add(self, task: dict[str, Array]) -> None:
+    def add(self, source: str, task: dict[str, Array]) -> None:
         for name, array in task.items():
             self._rows.setdefault(name, []).append(array)
-        self._sources.append(self._source)
+        self._sources.append(source)
 
     def gathered(self, wanted: Sequence[ValueFacts], preprocessing: Preprocessing) -> Gathered:
         if not self._sources:

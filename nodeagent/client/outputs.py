@@ -9,7 +9,7 @@ gives with a leading size of 1, the model's own batch axis, is joined along that
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from nodeagent.chain.deployment import Deployment
 from nodeagent.client.fetching import ShardResults, tasks_of
 from nodeagent.client.history import History
 from nodeagent.client.inputs import Array, BadInputs, npz_bytes
+from nodeagent.content.disk import replacing
 from nodeagent.errors import Fatal
 from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.receipts import Receipts, ShardReceipt, TaskReceipt, encode_receipts, hex_path
@@ -30,7 +31,7 @@ from nodeagent.runtimes.tensors import decode_outputs
 
 STATUS = "__status__"
 NOT_SETTLED = 255
-OUTPUTS, RESULTS, RECEIPTS = "outputs.npz", "results.bin", "receipts.json"
+OUTPUTS, RESULTS, RECEIPTS, SOURCES = "outputs.npz", "results.bin", "receipts.json", "tasks.jsonl"
 
 
 class OutFailed(Fatal):
@@ -140,10 +141,18 @@ def write_out(
         _replace(folder / RESULTS, file)
         _replace(folder / RECEIPTS, encode_receipts(receipts))
     except OSError as error:
-        raise OutFailed(
-            f"cannot write to {folder}: {error.strerror}", hint="pass --out with a folder of yours"
-        ) from None
+        raise _not_writable(folder, error) from None
     return receipts
+
+
+def write_sources(folder: Path, sources: Sequence[str]) -> None:
+    """``tasks.jsonl``: what each task was made of. Raises OutFailed."""
+    lines = (json.dumps({"task": task, "source": source}) + "\n" for task, source in enumerate(sources))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / SOURCES, "".join(lines).encode())
+    except OSError as error:
+        raise _not_writable(folder, error) from None
 
 
 def write_outputs(path: Path, arrays: dict[str, Array]) -> None:
@@ -167,7 +176,10 @@ def read_outputs(path: Path) -> dict[str, Array]:
     return arrays
 
 
+def _not_writable(folder: Path, error: OSError) -> OutFailed:
+    return OutFailed(f"cannot write to {folder}: {error.strerror}", hint="pass --out with a folder of yours")
+
+
 def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.new")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    with replacing(path) as out:
+        out.write(data)

@@ -10,18 +10,17 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from nodeagent.client.inputs import Array
-from nodeagent.client.outputs import NOT_SETTLED, STATUS, OutFailed, read_outputs
+from nodeagent.client.outputs import NOT_SETTLED, OUTPUTS, STATUS, OutFailed, read_outputs
 from nodeagent.client.tables import load_pyarrow
-from nodeagent.content.disk import removed_on_error
+from nodeagent.content.disk import replacing
 from nodeagent.protocol.manifest import JobManifest
 from nodeagent.runtimes.types import Status
 
-FORMATS = ("jsonl", "parquet")
 SPECIAL = {math.inf: "Infinity", -math.inf: "-Infinity"}
 """Numbers that JSON does not have, as strings; whatever is left is ``NaN``."""
 
@@ -57,11 +56,9 @@ def _label(value: Array | None, words: tuple[str, ...]) -> str | None:
 def write_rows(folder: Path, kind: str, manifest: JobManifest, arrays: Mapping[str, Array]) -> Path:
     """Writes the file whole or not at all. Raises OutFailed."""
     path = folder / f"outputs.{kind}"
-    partial = path.with_name(f".{path.name}.new")
     try:
-        with removed_on_error(partial):
-            {"jsonl": _jsonl, "parquet": _parquet}[kind](partial, manifest, arrays)
-            partial.replace(path)
+        with replacing(path) as out:
+            {"jsonl": _jsonl, "parquet": _parquet}[kind](out, manifest, arrays)
     except OSError as error:
         raise OutFailed(f"cannot write {path}: {error.strerror}", hint="pass --out with a folder of yours") from None
     return path
@@ -69,15 +66,14 @@ def write_rows(folder: Path, kind: str, manifest: JobManifest, arrays: Mapping[s
 
 def convert(folder: Path, kinds: tuple[str, ...], manifest: JobManifest) -> list[Path]:
     """The other forms of a folder's ``outputs.npz``. Raises BadInputs, OutFailed."""
-    arrays = read_outputs(folder / "outputs.npz") if kinds else {}
+    arrays = read_outputs(folder / OUTPUTS) if kinds else {}
     return [write_rows(folder, kind, manifest, arrays) for kind in kinds]
 
 
-def _jsonl(path: Path, manifest: JobManifest, arrays: Mapping[str, Array]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows(manifest, arrays):
-            row["outputs"] = {name: None if a is None else _plain(a.tolist()) for name, a in row["outputs"].items()}
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+def _jsonl(out: BinaryIO, manifest: JobManifest, arrays: Mapping[str, Array]) -> None:
+    for row in rows(manifest, arrays):
+        row["outputs"] = {name: None if a is None else _plain(a.tolist()) for name, a in row["outputs"].items()}
+        out.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def _plain(value: Any) -> Any:
@@ -88,7 +84,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _parquet(path: Path, manifest: JobManifest, arrays: Mapping[str, Array]) -> None:
+def _parquet(out: BinaryIO, manifest: JobManifest, arrays: Mapping[str, Array]) -> None:
     pyarrow = load_pyarrow()
     table = list(rows(manifest, arrays))
     columns: dict[str, Any] = {
@@ -103,4 +99,4 @@ def _parquet(path: Path, manifest: JobManifest, arrays: Mapping[str, Array]) -> 
         columns[output.name] = pyarrow.array(cells, kind if scalar else pyarrow.list_(kind))
     for name in manifest.labels or {}:
         columns[f"label:{name}"] = pyarrow.array([row["labels"][name] for row in table], pyarrow.string())
-    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    pyarrow.parquet.write_table(pyarrow.table(columns), out)

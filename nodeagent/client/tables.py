@@ -123,7 +123,7 @@ def _number(cell: Any, dtype: np.dtype[Any]) -> Any:
             raise OverflowError
         return value
     number = int(cell)
-    if number != (cell if not isinstance(cell, str) else number):
+    if not isinstance(cell, str) and number != cell:
         raise ValueError
     limits = np.iinfo(dtype)
     if not limits.min <= number <= limits.max:

@@ -19,6 +19,7 @@ import numpy as np
 
 from nodeagent.client.inputs import Array
 from nodeagent.errors import Fatal, JobFault
+from nodeagent.text import printable
 
 DEFAULT_COUNT = 256
 LOOKED_AT = 20_000  # files the default selection chooses from
@@ -29,8 +30,7 @@ SKIPPED_FOLDERS = frozenset(("__pycache__", ".git", "node_modules"))
 
 def shown(path: os.PathLike[str] | str) -> str:
     """A path as text that every terminal and JSON reader takes; file names are bytes, and may be any."""
-    text = os.fsencode(path).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(os.fsencode(path).decode("utf-8", "replace"))
 
 
 class NoFiles(JobFault):

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from nodeagent.text import printable
+
 from . import identity
 from .errors import Pass
 from .frames import FrameError, FrameTimeoutError, read_frame, write_frame
@@ -228,7 +230,7 @@ class Executor:
             raise self._lost("it ended")
         header, data = frame
         if header.get("event") == "pass":
-            raise Pass(_printable(str(header.get("reason"))[:300]))
+            raise Pass(printable(str(header.get("reason"))[:300]))
         if header.get("event") != event:
             raise self._lost("it answered out of turn")
         return header, data
@@ -270,13 +272,8 @@ def _facts(raw: Mapping[str, Any]) -> ModelFacts:
         opset=int(raw["opset"]),
         units=int(raw["units"]),
         output_bytes=int(raw["output_bytes"]),
-        problems=tuple(_printable(str(item)[:1_000]) for item in raw["problems"]),
+        problems=tuple(printable(str(item)[:1_000]) for item in raw["problems"]),
     )
-
-
-def _printable(text: str) -> str:
-    """Text of a process that has touched a stranger's bytes, for terminals and logs."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _values(raw: Sequence[Mapping[str, Any]]) -> tuple[ValueFacts, ...]:

@@ -12,26 +12,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from .jail.cell import PACKAGES, Cell, Limits
+from .jail.cell import Cell, Limits, environment
 from .jail.walls import Jail
 from .types import ExecutorLimits
 
 _NODE_S = 30
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """The child's whole environment: nothing inherited, so no key, token, home or proxy leaks."""
-    return {
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OPENSSL_CONF": os.devnull,  # Node does not start with one that it may not read
-        "PATH": os.defpath,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(PACKAGES),
-        "TMPDIR": str(folder),
-    }
 
 
 def cell_limits(limits: ExecutorLimits) -> Limits:

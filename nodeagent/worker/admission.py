@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeagent.protocol.manifest import JobManifest
-from nodeagent.protocol.types import AnswerClass
+from nodeagent.protocol.types import AnswerClass, Shard
 from nodeagent.worker.world import Job
 
 IDLE_WINDOW_S = 5.0  # over which the use of the processor by others is taken
@@ -32,7 +32,7 @@ class Admission:
 
     def job(self, job: Job) -> str | None:
         """Why a job is refused as it was posted."""
-        requester = (job.about[0] if job.about else job).requester.lower()
+        requester = job.payload(Shard(0))[0].requester.lower()
         if job.terms.answer_class is not AnswerClass.EXACT:
             return f"class {job.terms.answer_class.name} is not one this node computes"
         if job.unit_price < self.min_unit_price:

@@ -246,10 +246,9 @@ class Agent:
         """Has the models of new jobs brought before their first draw."""
         for job in [job for job in self.world.jobs.values() if job.id not in self._warmed]:
             self._warmed.add(job.id)
-            start = (job.terms.post_epoch + 1) * self._epoch_blocks
             if (refused := self.habits.admission.job(job)) is not None:
                 self.passed.note((job.id, None), refused)
-            elif block < start and self.resting is None:
+            elif block < (start := (job.terms.post_epoch + 1) * self._epoch_blocks) and self.resting is None:
                 self.bench.warm(Warm(job, start, sources(self.world, job, self.own_url)))
 
     def _harvest(self, block: int) -> bool:

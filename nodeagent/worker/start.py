@@ -106,7 +106,7 @@ def open_agent(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_one(home))
-        jail = choose_jail(config, unsafe_no_jail)
+        jail = choose_jail(home, config, unsafe=unsafe_no_jail)
         stack.enter_context(records(home.database))
         rpc, deployment, doors = open_chain(home, config)
         stack.callback(rpc.close)
@@ -122,14 +122,7 @@ def open_agent(
         gateway = stack.enter_context(Gateway(store.local, config.gateway_host, config.gateway_port, rate=up))
         url = config.public_url or gateway.url
         wake = threading.Event()
-        outbox = Outbox(
-            rpc,
-            account,
-            ledger.connection,
-            chain_id=deployment.chain_id,
-            fees=FeeCaps(max_fee=int(config.max_fee_gwei * GWEI), tip=int(config.tip_gwei * GWEI)),
-            confirmations=config.reorg_depth_blocks,
-        )
+        outbox = _open_outbox(rpc, account, ledger, deployment, config)
         bench = _open_bench(home, config, jail, Fetcher(store, rate=down), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
@@ -156,16 +149,20 @@ def open_agent(
         if away := out_of_reach(url, config.rpc_url):
             agent.problems["gateway"] = away
             log.warning("problem", about="gateway", message=away)
-        log.info(
-            "agent_ready",
-            node=node,
-            pool=pool,
-            chain=deployment.chain_id,
-            gateway=gateway.url,
-            public=url,
-            jail=str(jail),
-        )
+        told = {"gateway": gateway.url, "public": url, "jail": str(jail)}
+        log.info("agent_ready", node=node, pool=pool, chain=deployment.chain_id, **told)
         yield agent
+
+
+def _open_outbox(rpc: Rpc, account: LocalAccount, ledger: Ledger, deployment: Deployment, config: NodeConfig) -> Outbox:
+    return Outbox(
+        rpc,
+        account,
+        ledger.connection,
+        chain_id=deployment.chain_id,
+        fees=FeeCaps(max_fee=int(config.max_fee_gwei * GWEI), tip=int(config.tip_gwei * GWEI)),
+        confirmations=config.reorg_depth_blocks,
+    )
 
 
 def admission(config: NodeConfig) -> Admission:
@@ -197,12 +194,17 @@ def _habits(config: NodeConfig) -> Habits:
     )
 
 
-def choose_jail(config: NodeConfig, unsafe: bool) -> Jail:
-    """The jail of this machine that the configuration asks for; none when ``unsafe`` was typed. Raises NoJail."""
+def choose_jail(home: Home, config: NodeConfig, *, unsafe: bool = False) -> Jail:
+    """The jail of this machine that the configuration asks for; none when ``unsafe`` was typed.
+
+    Raises NoJail, also where jailed work could read the home.
+    """
     if unsafe:
         log.warning("no_jail", hint="strangers' payloads run with the agent's own rights on this machine")
         return walls.NONE
-    return walls.choose(config.jail)
+    jail = walls.choose(config.jail)
+    walls.keep_out(home.path, identity.home(home.resolve(config.runtimes)))
+    return jail
 
 
 def _open_bench(
@@ -212,7 +214,6 @@ def _open_bench(
     limits, argv = executor_limits(config), config.executor_argv or None
     scratch = home.path / "scratch"
     payload = scratch / "pantry"
-    walls.keep_out(home.path, jail, identity.home(runtimes))
 
     def executor(name: str) -> Executor:
         return Executor(runtimes, limits, scratch / name, payload=[payload], jail=jail, worker_argv=argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,6 +70,21 @@ class Orders:
         """Inverse of :meth:`encode`."""
         raw = json.loads(text)
         return cls(**{**raw, "program": tuple(raw["program"]), "limits": Limits(**raw["limits"])})
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The child's whole environment: nothing inherited, so no key, token, home or proxy leaks."""
+    return {
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OPENSSL_CONF": os.devnull,  # Node does not start with one that it may not read
+        "PATH": os.defpath,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(PACKAGES),
+        "TMPDIR": str(folder),
+    }
 
 
 def system_paths() -> list[Path]:

@@ -23,8 +23,8 @@ from zlib import crc32
 
 from nodeagent.errors import Fatal
 
-from . import seccomp
-from .cell import PACKAGES, Cell, Limits, Orders, python_paths, system_paths
+from . import landlock, seccomp, system
+from .cell import PACKAGES, Cell, Limits, Orders, environment, python_paths, system_paths
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 _DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: its shared memory is counted by no limit
@@ -90,7 +90,7 @@ class Jail:
             landlock=paths,
             required=not boxed,
             seccomp=True,
-            signals=boxed or landlock_version() >= 6,
+            signals=boxed or landlock.version() >= landlock.SCOPED_VERSION,
         )
 
 
@@ -121,19 +121,12 @@ def best() -> Jail:
         return NONE
 
 
-def keep_out(secret: Path, jail: Jail, *views: Path) -> None:
+def keep_out(secret: Path, *views: Path) -> None:
     """Raises NoJail when the folder ``secret`` is inside what jailed work may read: the system, Python or ``views``."""
     for folder in [*system_paths(), *python_paths(), *views]:
-        if jail.kind != "none" and secret.resolve().is_relative_to(folder.resolve()):
+        if secret.resolve().is_relative_to(folder.resolve()):
             hint = "move it, or install quorate elsewhere: jailed work may read its own interpreter's folder"
             raise NoJail(f"{secret} is inside {folder}", hint=hint)
-
-
-def landlock_version() -> int:
-    """Version of the kernel's Landlock, 0 without."""
-    from . import landlock
-
-    return landlock.version()
 
 
 def own_user(name: str) -> int | None:
@@ -141,9 +134,7 @@ def own_user(name: str) -> int | None:
 
     None where it has few, or where this process may not become another user.
     """
-    from .system import permitted_capabilities
-
-    held = permitted_capabilities()
+    held = system.permitted_capabilities()
     count = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
     if not all(held >> capability & 1 for capability in _SET_IDS):
         return None
@@ -155,8 +146,8 @@ def own_user(name: str) -> int | None:
 
 
 def _candidates(wish: str, failed: list[str]) -> Iterator[Jail]:
-    version = landlock_version()
-    second = (f"landlock {version}",) if version >= 3 else ()
+    version = landlock.version()
+    second = (f"landlock {version}",) if version >= landlock.MIN_VERSION else ()
     bwrap = shutil.which("bwrap")
     if wish in ("auto", "bubblewrap"):
         if bwrap is None:
@@ -165,7 +156,7 @@ def _candidates(wish: str, failed: list[str]) -> Iterator[Jail]:
             yield Jail("bubblewrap", ("bubblewrap", *second, "seccomp"), bwrap)
     if wish in ("auto", "landlock"):
         if not second:
-            failed.append(f"landlock: version {version} of the kernel's, 3 is needed")
+            failed.append(f"landlock: version {version} of the kernel's, {landlock.MIN_VERSION} is needed")
         else:
             yield Jail("landlock", (*second, "seccomp"))
 
@@ -180,9 +171,9 @@ def _try(jail: Jail) -> str | None:
         program = (sys.executable, "-I", "-S", "-c", "import sys; open(sys.argv[1]).close(); print('in')", str(payload))
         command = jail.command(program, cell)
         try:
-            environment = {"PATH": os.defpath, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+            own = environment(jail.folder(cell))
             done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=_PROBE_S, check=False, cwd=scratch
+                command, env=own, capture_output=True, text=True, timeout=_PROBE_S, check=False, cwd=scratch
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
@@ -194,9 +185,7 @@ def _try(jail: Jail) -> str | None:
 def _bubblewrap(bwrap: str, cell: Cell) -> list[str]:
     arguments = [bwrap, *_UNSHARE, "--die-with-parent", "--hostname", "jail", "--cap-drop", "ALL"]
     if os.geteuid() == 0:
-        from .system import permitted_capabilities
-
-        held = permitted_capabilities()
+        held = system.permitted_capabilities()
         for number, name in _CAPABILITIES.items():
             arguments += ["--cap-add", name] if held >> number & 1 else []
     else:

@@ -17,34 +17,12 @@ from scene import posted, world
 from nodeagent.errors import Fatal, JobFault, QuorateError, Transient
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.types import ShardSpec, TaskResult, TensorSpec
-from nodeagent.worker.bench import FETCHERS, Again, Bench, Done, EdfQueue, Outcome, Passed
+from nodeagent.worker.bench import FETCHERS, Again, Bench, Done, Outcome, Passed
 from nodeagent.worker.compute import Order, Over, Prepared, Warm, results_path
 from nodeagent.worker.shelf import NoRoom
 
 JOB = world([posted(1, tasks=8, shard_size=2)]).jobs[JobId(1)]
 CASE = replace(JOB, id=JobId(9), about=(JOB, Shard(0)))
-
-
-def test_edf_queue__mixed_deadlines__earliest_first_then_first_come() -> None:
-    queue: EdfQueue[str] = EdfQueue(10)
-    for deadline, name in ((30, "c"), (10, "a"), (20, "b"), (10, "a2")):
-        assert queue.put(deadline, name)
-    assert [queue.get() for _ in range(4)] == ["a", "a2", "b", "c"]
-
-
-def test_edf_queue__full__refuses() -> None:
-    queue: EdfQueue[str] = EdfQueue(2)
-    assert queue.put(1, "a") and queue.put(1, "b") and not queue.put(0, "c") and len(queue) == 2
-
-
-def test_edf_queue__closed__wakes_who_waits() -> None:
-    queue: EdfQueue[str] = EdfQueue(2)
-    found: list[str | None] = ["unset"]
-    waiting = threading.Thread(target=lambda: found.__setitem__(0, queue.get()))
-    waiting.start()
-    queue.close()
-    waiting.join(10)
-    assert found == [None] and not queue.put(1, "late")
 
 
 class Kitchen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,19 +111,27 @@ def test_write_live__jail__is_said(tmp_path: Path, agent: Any, jail: Jail, says:
     assert live.read_live(Home(tmp_path))["jail"] == says
 
 
-def test_choose_jail__unsafe_was_typed__none_and_said() -> None:
+def test_choose_jail__unsafe_was_typed__none_and_said(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
-        assert start.choose_jail(NodeConfig(deployment="x.json"), unsafe=True) is NONE
+        assert start.choose_jail(Home(tmp_path), NodeConfig(deployment="x.json"), unsafe=True) is NONE
     assert [entry["event"] for entry in logs] == ["no_jail"]
 
 
-def test_choose_jail__none_to_be_had__is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choose_jail__home_in_the_interpreters_folder__only_without_a_jail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start.walls, "choose", lambda wish: BOXED)
+    inside, config = Home(Path(sys.prefix) / "node"), NodeConfig(deployment="x.json")
+    with pytest.raises(NoJail, match="is inside"):
+        start.choose_jail(inside, config)
+    assert start.choose_jail(inside, config, unsafe=True) is NONE
+
+
+def test_choose_jail__none_to_be_had__is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(wish: str) -> Jail:
         raise NoJail(f"no {wish} jail")
 
     monkeypatch.setattr(start.walls, "choose", none)
     with pytest.raises(Fatal, match="no landlock jail"):
-        start.choose_jail(NodeConfig(deployment="x.json", jail="landlock"), unsafe=False)
+        start.choose_jail(Home(tmp_path), NodeConfig(deployment="x.json", jail="landlock"))
 
 
 class Announcing:
