@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -62,7 +62,21 @@ def sync_file(out: BinaryIO) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def sync_all(files: Iterable[Path]) -> None:
+    """Make files and their names survive a power cut. All at once costs a third of one after each write."""
+    paths = set(files)
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # found rotten and expelled meanwhile
+            _sync(path, _READ)
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:

@@ -1,15 +1,16 @@
 """Bring a whole file into a store from sources nobody trusts, block by block.
 
-Each block comes from the first source that gives the right bytes. A source that does not in ``hedge_s`` gets the next
-one beside it; when another is faster, it is given up. A source that fails goes to the end of the line for the rest of
-the call; one that lied, flooded or stalled is not asked again in it, and goes to the end of the line of later calls
-for ``rest_s``. Only verified blocks reach the store.
+Blocks are asked for ahead, of several sources at a time. Each comes from the first source that gives the right bytes.
+A source that does not in ``hedge_s`` gets the next one beside it; when another is faster, it is given up. A source that
+fails goes to the end of the line for the rest of the call; one that lied, flooded or stalled is not asked again in it,
+and goes to the end of the line of later calls for ``rest_s``. Only verified blocks reach the store.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from nodeagent.content import unixfs
+from nodeagent.content.ahead import Ahead, Window
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
     AllSourcesFailed,
@@ -37,6 +39,7 @@ from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
 Cancel = Callable[[], bool]
 # each costs a block or a deadline to find out
 _COSTLY: Final = (SourceSentTooMuch, SourceSentWrongBytes, SourceStalled)
+_FAILED: Final = 1_000  # requests: a source that failed is asked after all others for the rest of the call
 _LOOK_S: Final = 1.0  # how often ``cancel`` is asked while nothing comes
 
 log = structlog.get_logger(__name__)
@@ -93,8 +96,13 @@ class Fetcher:
         stays.
         """
         call = _Call(self, sources, cancel)
-        for _ in unixfs.read(cid, call.obtain, Budget(max_bytes=max_bytes, max_depth=max_depth)):
-            pass
+        ahead = Ahead(call.obtain, call.window)
+        try:
+            for _ in unixfs.walk(cid, ahead.take, Budget(max_bytes=max_bytes, max_depth=max_depth), ahead.expect):
+                pass
+        finally:
+            call.stop()
+            ahead.close()
         return call.report()
 
     def fetch_digest(
@@ -109,34 +117,48 @@ class Fetcher:
 
 
 class _Call:
-    """The state of one fetch: who is still asked, in what order, and what happened."""
+    """The state of one fetch, shared by its threads: who is still asked, in what order, and what happened."""
 
     def __init__(
         self, fetcher: Fetcher, sources: Sequence[str], cancel: Cancel | None, max_block: int | None = None
     ) -> None:
         self._fetcher, self._cancel, self._max_block = fetcher, cancel, max_block
+        self.window = Window(fetcher.limits.hedge_s / 2)
+        self._lock = threading.Lock()
         self._line = list(dict.fromkeys(source.rstrip("/") for source in sources))
+        self._load: Counter[str] = Counter()  # requests under way, and far more for each that failed
+        self._running = 0
         self._last: dict[str, SourceFailure] = {}
         self._failures: list[SourceFailure] = []
         self._held = self._fetched = self._bytes = 0
+        self._stopped = False
 
     def obtain(self, cid: Cid) -> bytes:
         """One verified block, from the store or else from the line of sources (then stored)."""
         self._check_cancel(cid)
         try:
             block = self._fetcher.store.load(cid)
-            self._held += 1
-            return block
         except BlockMissing:
             pass
+        else:
+            with self._lock:
+                self._held += 1
+            return block
+        begun = self._fetcher.clock()
         block = self._fetch_block(cid)
+        self.window.note(self._fetcher.clock() - begun)
         self._fetcher.rate.take(len(block))
         if self._max_block is not None and len(block) > self._max_block:
             raise BudgetExceeded("bytes", self._max_block, len(block))
         self._fetcher.store.put_block(cid, block)
-        self._fetched += 1
-        self._bytes += len(block)
+        with self._lock:
+            self._fetched += 1
+            self._bytes += len(block)
         return block
+
+    def stop(self) -> None:
+        """Ends what is still under way."""
+        self._stopped = True
 
     def report(self) -> FetchReport:
         return FetchReport(self._held, self._fetched, self._bytes, tuple(self._failures))
@@ -144,20 +166,22 @@ class _Call:
     def _fetch_block(self, cid: Cid) -> bytes:
         """The first verified answer of a race; every source runs in it once."""
         fetcher = self._fetcher
-        race = Race(fetcher.transport, cid, fetcher.limits, fetcher.clock)
-        waiting = deque(fetcher.health.order(self._line))
+        with self._lock:
+            waiting = deque(fetcher.health.order(self._line, self._load))
+            # who shares its line with others may take longer
+            hedge_s = fetcher.limits.hedge_s * (1 + self._running)
+        race = Race(fetcher.transport, cid, fetcher.limits.parallel, hedge_s, fetcher.clock)
         try:
             while waiting or race.running:
                 if waiting and not race.wait_s():
                     self._check_cancel(cid)
-                    if race.full:
-                        self._give_up(race, race.running[0])
-                    race.start(waiting.popleft())
+                    self._ask(race, waiting.popleft())
                 found = race.arrival(min(_LOOK_S, race.wait_s()) if waiting else _LOOK_S)
                 if found is None:
                     self._check_cancel(cid)
                     continue
                 runner, outcome = found
+                self._left(runner)
                 if isinstance(outcome, bytes):
                     fetcher.health.note(runner.source, race.age(runner))
                     return outcome
@@ -170,23 +194,43 @@ class _Call:
             for runner in tuple(race.running):
                 self._give_up(race, runner)
 
+    def _ask(self, race: Race, source: str) -> None:
+        """Starts a request to ``source``, unless another block showed meanwhile that it is not worth one."""
+        with self._lock:
+            if source not in self._line:
+                return
+            self._load[source] += 1
+            self._running += 1
+        if race.full:
+            self._give_up(race, race.running[0])
+        race.start(source)
+
+    def _left(self, runner: Runner) -> None:
+        with self._lock:
+            self._load[runner.source] -= 1
+            self._running -= 1
+
     def _give_up(self, race: Race, runner: Runner) -> None:
         """Ends a request. It counts as a stall when it had its time."""
         race.cut(runner)
+        self._left(runner)
         age = race.age(runner)
-        if age >= self._fetcher.limits.hedge_s:
+        if age >= race.hedge_s:
             stalled = SourceStalled(runner.source, f"given up after {age:.1f} s")
             self._demote(runner.source, stalled, NEVER, again=True)  # asked again only when the others have failed
 
     def _demote(self, source: str, failure: SourceFailure, cost: float, *, again: bool) -> None:
         log.info("content.source_failed", source=source, reason=failure.reason)
         self._fetcher.health.note(source, cost)
-        self._failures.append(failure)
-        self._last[source] = failure
-        self._line.remove(source)
-        if again:
-            self._line.append(source)
+        with self._lock:
+            self._failures.append(failure)
+            self._last[source] = failure
+            self._load[source] += _FAILED
+            if source in self._line:
+                self._line.remove(source)
+                if again:
+                    self._line.append(source)
 
     def _check_cancel(self, cid: Cid) -> None:
-        if self._cancel and self._cancel():
+        if self._stopped or (self._cancel and self._cancel()):
             raise FetchCancelled(f"fetch stopped before block {cid}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,11 +25,11 @@ class Health:
         self._marks: dict[str, _Mark] = {}
         self._lock = threading.Lock()
 
-    def order(self, sources: Iterable[str]) -> list[str]:
-        """The cheapest first; among equals, as given."""
-        now = self._clock()
+    def order(self, sources: Iterable[str], busy: Mapping[str, int] | None = None) -> list[str]:
+        """The cheapest first; among equals, those with fewer pairs of requests under way, then as given."""
+        now, pairs = self._clock(), {source: count // 2 for source, count in (busy or {}).items()}
         with self._lock:
-            return sorted(sources, key=lambda source: self._cost(source, now))
+            return sorted(sources, key=lambda source: (self._cost(source, now), pairs.get(source, 0)))
 
     def note(self, source: str, cost: float) -> None:
         """Tells what a block from ``source`` cost: seconds, or ``NEVER``. No answer makes up for a stall or a lie."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nodeagent.content.cid import Cid
-from nodeagent.content.transport import Cut, FetchLimits
+from nodeagent.content.transport import Cut
 
 
 class BlockSource(Protocol):
@@ -28,17 +28,18 @@ class Runner:
 
 
 class Race:
-    """Belongs to one thread. ``running`` has the oldest request first."""
+    """At most ``most`` requests, another every ``hedge_s``. Belongs to one thread; ``running`` has the oldest first."""
 
-    def __init__(self, transport: BlockSource, cid: Cid, limits: FetchLimits, clock: Callable[[], float]) -> None:
-        self._transport, self._cid, self._limits, self._clock = transport, cid, limits, clock
+    def __init__(self, transport: BlockSource, cid: Cid, most: int, hedge_s: float, clock: Callable[[], float]) -> None:
+        self._transport, self._cid, self._most, self._clock = transport, cid, most, clock
+        self.hedge_s = hedge_s
         self._arrivals: queue.SimpleQueue[tuple[Runner, bytes | Exception]] = queue.SimpleQueue()
         self._next = clock()
         self.running: list[Runner] = []
 
     @property
     def full(self) -> bool:
-        return len(self.running) >= self._limits.parallel
+        return len(self.running) >= self._most
 
     def wait_s(self) -> float:
         """Seconds until another source may be asked as well."""
@@ -47,7 +48,7 @@ class Race:
     def start(self, source: str) -> None:
         runner = Runner(source, self._clock())
         self.running.append(runner)
-        self._next = runner.started + self._limits.hedge_s
+        self._next = runner.started + self.hedge_s
         threading.Thread(target=self._run, args=(runner,), name="block", daemon=True).start()
 
     def arrival(self, seconds: float) -> tuple[Runner, bytes | Exception] | None:

@@ -4,11 +4,12 @@
 
     <root>/blocks/<xx>/<cid>   xx: the two characters before the last, 1,024 folders
     <root>/pins/<cid>          empty; the file's blocks outlive the deletion of another file that shares them
-    <root>/tmp/                a block on its way in: already verified, renamed when it is safely on disk
+    <root>/tmp/                a block on its way in, already verified
     <root>/lock                shared by writers of files, exclusive for deletion
 
-Nothing unverified is ever written, not even to ``tmp``. Every read verifies; a block that rotted is removed and
-reported as missing, so that a fetcher gets it again.
+Nothing unverified is ever written, not even to ``tmp``. Every read verifies; a block that rotted, or that a power cut
+tore, is removed and reported as missing, so that a fetcher gets it again. Whole files that were put or imported are
+safely on disk before they are pinned: nobody else may have them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from nodeagent.content.disk import (
     refuse_link,
     removed_on_error,
     replacing,
-    sync_file,
+    sync_all,
     sync_folder,
 )
 from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, MalformedBlock, WrongBytes
@@ -112,12 +113,11 @@ class LocalStore:
         """
         reader = CarReader(stream)
         with self._locked(fcntl.LOCK_SH):
-            for cid, block in reader:
-                self._write(cid, block)
+            written = [self._write(cid, block) for cid, block in reader]
             for root in reader.roots:
                 for _ in self.read(root):
                     pass
-                self.pin(root)
+            self._save(written, reader.roots)
         return reader.roots
 
     def has_all(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> bool:
@@ -147,6 +147,7 @@ class LocalStore:
         """Keep the file's blocks when another file that shares them is deleted."""
         with disk_errors(f"pin {cid}"), contextlib.suppress(FileExistsError):
             os.close(os.open(self._pins / str(cid), CREATE, 0o600))
+            sync_folder(self._pins)
 
     def unpin(self, cid: Cid) -> None:
         """Undo ``pin``; nothing is removed."""
@@ -172,7 +173,10 @@ class LocalStore:
             return self._expel(cid, path)
 
     def put_block(self, cid: Cid, block: bytes) -> None:
-        """Store one block; raises ``WrongBytes`` when it is not the one ``cid`` names. Nothing is then written."""
+        """Store one block; raises ``WrongBytes`` when it is not the one ``cid`` names. Nothing is then written.
+
+        It is not synced to the disk: whoever has it from others may fetch it again.
+        """
         if len(block) > MAX_BLOCK_BYTES:
             raise ValueError(f"block of {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
         self._write(cid, cid.verify(block))
@@ -203,28 +207,36 @@ class LocalStore:
 
     def _put(self, stream: BinaryIO) -> Cid:
         with self._locked(fcntl.LOCK_SH):
-            root = unixfs.build(unixfs.cut(stream, self._layout.chunk_bytes), self._write, self._layout)
-            self.pin(root.cid)
+            written = []
+            for root, block in unixfs.grow(unixfs.cut(stream, self._layout.chunk_bytes), self._layout):
+                written.append(self._write(root.cid, block))
+            self._save(written, [root.cid])
         return root.cid
 
     def _path(self, cid: Cid) -> Path:
         name = str(cid)  # only base32 characters: no separator, no dot
         return self._blocks / name[-3:-1] / name
 
-    def _write(self, cid: Cid, block: bytes) -> None:
+    def _write(self, cid: Cid, block: bytes) -> Path:
         path = self._path(cid)
         with disk_errors(f"store {cid}"):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             refuse_link(path.parent)
             if read_block(path) == block:
-                return
+                return path
             partial = self._tmp / secrets.token_hex(12)
             with removed_on_error(partial):
                 with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out:
                     out.write(block)
-                    sync_file(out)
                 os.replace(partial, path)
-            sync_folder(path.parent)
+        return path
+
+    def _save(self, written: Iterable[Path], roots: Iterable[Cid]) -> None:
+        """See blocks safely onto the disk, then pin the files they are."""
+        with disk_errors("store a file"):
+            sync_all(written)
+        for root in roots:
+            self.pin(root)
 
     def _expel(self, cid: Cid, path: Path) -> bytes:
         """Take a rotten block away. A good one may have replaced it meanwhile: that one goes back."""

@@ -37,7 +37,7 @@ from nodeagent.content.errors import (
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
-_READ_BYTES: Final = 65_536
+_READ_BYTES: Final = 1 << 18
 _MAX_URL_CHARS: Final = 512
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # else strangers' answers write into the operator's log
 _DROPS: Final = (ConnectionError, ShortRead)  # http.client's RemoteDisconnected is a ConnectionError

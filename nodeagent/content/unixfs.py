@@ -6,7 +6,7 @@ CIDv1. A file of at most one chunk is one raw block. Memory is one chunk plus on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -20,7 +20,8 @@ MAX_BLOCK_BYTES: Final = 2 * MIB
 DEFAULT_MAX_DEPTH: Final = 3
 
 Emit = Callable[[Cid, bytes], None]
-Load = Callable[[Cid], bytes]
+Load = Callable[[Cid], bytes]  # gives the block after it verified it against its CID, or raises
+Expect = Callable[[Sequence[Cid]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +123,14 @@ def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
     return build(cut(stream, layout.chunk_bytes), lambda _cid, _block: None, layout).cid
 
 
-def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[tuple[Cid, bytes]]:
+def walk(
+    root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None
+) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file with its CID, a node before its children, in file order; one used twice comes twice.
 
-    ``load(cid)`` gives a block from anywhere; each is checked against its CID before a byte of it is used, and
-    against the sizes its parent declared. Raises ``WrongBytes``, ``MalformedBlock``, ``BudgetExceeded`` and
-    whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded.
+    Each block is checked against the sizes its parent declared. Raises ``MalformedBlock``, ``BudgetExceeded`` and
+    whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded. ``expect(cids)`` is
+    told which blocks come next, before those it was told of earlier.
     """
     blocks = 0
     stack: list[tuple[Cid, Child | None, int]] = [(root, None, 0)]
@@ -138,7 +141,7 @@ def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[tup
             raise BudgetExceeded("blocks", budget.blocks, blocks)
         if not cid.is_raw and depth >= budget.max_depth:
             raise BudgetExceeded("depth", budget.max_depth, depth + 1)
-        block = cid.verify(load(cid))
+        block = load(cid)
         if len(block) > MAX_BLOCK_BYTES:
             raise MalformedBlock(f"block {cid} has {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
         children = () if cid.is_raw else decode_node(block)
@@ -150,6 +153,8 @@ def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[tup
                 f"{cid} holds {found.size} file bytes (Tsize {found.tsize}), "
                 f"its parent declares {declared.size} (Tsize {declared.tsize})"
             )
+        if expect and children:
+            expect([child.cid for child in children])
         stack.extend((child.cid, child, depth + 1) for child in reversed(children))
         yield cid, block
 
@@ -166,7 +171,7 @@ def read_all(root: Cid, load: Load, max_bytes: int) -> bytes:
 
 def size_of(root: Cid, load: Load) -> int:
     """Bytes in the file, as its root block says (one block is loaded)."""
-    block = root.verify(load(root))
+    block = load(root)
     return len(block) if root.is_raw else sum(child.size for child in decode_node(block))
 
 

@@ -364,7 +364,7 @@ def test_fetch__right_hash_but_no_file_node__is_a_job_fault(store: LocalStore) -
 def test_fetch__cancelled_between_blocks__stops_and_keeps_what_it_has(store: LocalStore, honest: FaultServer) -> None:
     with pytest.raises(FetchCancelled):
         Fetcher(store).fetch(ROOT, [honest.url], max_bytes=1000, cancel=lambda: len(honest.paths) >= 3)
-    assert len(list(store.block_cids())) == len(honest.paths) == 3
+    assert 0 < len(list(store.block_cids())) <= len(honest.paths) < len(BLOCKS)
 
 
 def test_fetch_digest__document__returns_its_bytes_and_stores_it(store: LocalStore) -> None:

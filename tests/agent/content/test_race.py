@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,15 +143,15 @@ def test_fetch__many_dawdle__an_honest_one_is_reached_and_few_run_at_once(store:
 
 
 def test_fetch__slow_one_is_the_only_one_who_has_it__it_is_waited_for(store: LocalStore, clock: Clock) -> None:
-    others = threading.Semaphore(0)
+    others = defaultdict[Cid, threading.Event](threading.Event)
 
     def slow(cid: Cid, cut: Cut) -> bytes:
-        clock.now += EAGER.hedge_s
-        assert others.acquire(timeout=WAIT) and not cut.done
+        clock.now += 8 * EAGER.hedge_s  # enough for a race beside others, too
+        assert others[cid].wait(WAIT) and not cut.done
         return BLOCKS[cid]
 
     def empty(cid: Cid, cut: Cut) -> bytes:
-        others.release()
+        others[cid].set()
         raise SourceLacksBlock("empty", "HTTP 404")
 
     cast = Cast(slow=slow, empty=empty)
