@@ -35,8 +35,8 @@ test: setup          ## every test; skips are printed with their reason
 test-contracts: setup  ## forge tests only
 	@tools/test.sh contracts
 
-test-agent: setup    ## agent unit tests, without and with the toolkit
-	@tools/test.sh agent-base agent
+test-agent: setup    ## agent unit tests, without and with the toolkit, and against a real Kubo
+	@tools/test.sh agent-base agent content
 
 test-scripts: setup  ## script tests over real RPC
 	@tools/test.sh scripts

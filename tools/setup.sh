@@ -6,6 +6,7 @@
 #   tools/setup.sh uv         only uv, which resolves the locks
 #   tools/setup.sh analysis   only .venv-analysis: Slither, a program of its own, which nothing imports
 #   tools/setup.sh proofs     only .venv-proofs: Halmos, likewise, and its solvers
+#   tools/setup.sh kubo       only build/bin/ipfs, the Kubo that content tests run against, where there is Go and no ipfs
 #
 # PYTHON=…        the interpreter to use (3.11 or 3.12)
 # QUORATE_SOLC=…  auto (default), native or wasm
@@ -171,6 +172,29 @@ make_solc() {
   echo "$wanted" >$stamp
 }
 
+# Minutes of work, of which nothing is needed but by the content suite: at the lowest priority.
+make_kubo() {
+  local stamp=build/bin/.kubo-stamp wanted needed found proxy
+  wanted=$(digest tools/kubo/go.mod tools/kubo/go.sum tools/kubo/tools.go)
+  done_before $stamp "$wanted" && [ -x build/bin/ipfs ] && return
+  found=$(command -v ipfs || true)
+  if [ -n "$found" ] && [ "$found" != "$ROOT/build/bin/ipfs" ]; then say "content tests use $found"; return; fi
+  needed=$(sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' tools/kubo/go.mod)
+  found=$(go env GOVERSION 2>/dev/null | sed -n 's/^go\([0-9]*\.[0-9]*\).*/\1/p')
+  if [ "$(printf '%s\n' "$needed" "${found:-0}" | sort -V | head -1)" != "$needed" ]; then
+    say "no Go $needed (found: ${found:-none}) and no ipfs: tests against a real Kubo are skipped"
+    return
+  fi
+  say "building Kubo"
+  mkdir -p build/bin
+  proxy=$(go env GOPROXY)
+  GOPROXY=${proxy%,direct} GOFLAGS='' GOTOOLCHAIN=local retry nice -n 19 go -C tools/kubo build -trimpath -buildvcs=false -ldflags '-s -w' \
+    -o "$ROOT/build/bin/ipfs" github.com/ipfs/kubo/cmd/ipfs ||
+    { say "Kubo could not be built: tests against a real one are skipped"; return; }
+  echo "$wanted" >$stamp
+}
+
+[ "${1:-all}" != kubo ] || { make_kubo; exit 0; }
 PY=$(find_python)
 SOLC=$(sed -n 's/^  version: \([0-9.]*\)$/\1/p' ape-config.yaml)
 check_tools

@@ -7,6 +7,7 @@ export PATH=$PWD/.venv/bin:$PWD/build/bin:$PATH
 export SOLCX_BINARY_PATH=$PWD/build/bin APE_DATA_FOLDER=${APE_DATA_FOLDER:-$PWD/build/ape}
 REPORTS=build/reports
 GAS=tests/e2e/test_gas.py
+INTEROP=tests/agent/content/interop # against a real Kubo
 ESCAPE=tests/agent/runtimes/test_escape.py # starts hundreds of processes: once, without the toolkit, is enough
 mkdir -p $REPORTS
 
@@ -37,6 +38,8 @@ absent() { results+=("$(printf '%-12s         no tests here yet' "$1")"); }
 start_ahead() {
   setsid forge test --list > "$REPORTS/compile.txt" 2>&1 &
   compiling=$!
+  setsid tools/setup.sh kubo &
+  building=$!
   ahead agent-base
 }
 
@@ -61,6 +64,12 @@ compiled() {
   compiling=
 }
 
+# kubo_built: waits for the real Kubo, or builds it.
+kubo_built() {
+  if [ -n "${building:-}" ]; then wait "$building" || true; else tools/setup.sh kubo; fi
+  building=
+}
+
 forge_test() {
   forge test 2>&1 | tee "$REPORTS/contracts.log"
   return "${PIPESTATUS[0]}"
@@ -82,12 +91,15 @@ run_suite() {
     agent-base)
       if came_ahead agent-base; then :
       elif has tests/agent 'test_*.py'; then
-        suite agent-base .venv-base/bin/python pytest_in .venv-base/bin/python agent-base tests/agent
+        suite agent-base .venv-base/bin/python pytest_in .venv-base/bin/python agent-base --ignore=$INTEROP tests/agent
       else absent agent-base; fi ;;
     agent)
       if has tests/agent 'test_*.py'; then
-        suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test --ignore=$ESCAPE tests/agent tests/lab
+        suite agent .venv/bin/python pytest_in .venv/bin/python agent -p no:ape_test --ignore=$ESCAPE --ignore=$INTEROP tests/agent tests/lab
       else absent agent; fi ;;
+    content)
+      kubo_built
+      suite content .venv/bin/python pytest_in .venv/bin/python content -p no:ape_test $INTEROP ;;
     scripts)
       compiled
       if has tests/scripts 'test_*.py'; then
@@ -103,14 +115,14 @@ run_suite() {
     tools)
       suite tools .venv/bin/python pytest_in .venv/bin/python tools -p no:ape_test tests/tools ;;
     *)
-      echo "test.sh: no suite '$1'; there are tools, contracts, agent-base, agent, scripts, gas and e2e" >&2
+      echo "test.sh: no suite '$1'; there are tools, contracts, agent-base, agent, content, scripts, gas and e2e" >&2
       exit 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || { set -- tools agent agent-base contracts gas scripts e2e; all=yes; start_ahead; }
+[ $# -gt 0 ] || { set -- tools agent agent-base contracts gas scripts e2e content; all=yes; start_ahead; }
 # with what they started
-trap 'for job in ${compiling:-} ${job_agent_base:-} ${job_gas:-}; do kill -- "-$job" 2>/dev/null; done' EXIT
+trap 'for job in ${compiling:-} ${building:-} ${job_agent_base:-} ${job_gas:-}; do kill -- "-$job" 2>/dev/null; done' EXIT
 for name in "$@"; do run_suite "$name"; done
 
 printf '\n=== summary\n'

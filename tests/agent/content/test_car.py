@@ -12,8 +12,6 @@ CarReader
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -157,34 +155,3 @@ def test_import__without_a_leaf__says_which_and_pins_nothing(store: LocalStore) 
     with pytest.raises(BlockMissing):
         store.import_car(io.BytesIO(header([ROOT]) + b"".join(rest)))
     assert store.pins() == []
-
-
-# --- Kubo ---
-
-
-@pytest.fixture
-def ipfs(tmp_path: Path) -> list[str]:
-    """The offline command of a new repository."""
-    program = shutil.which("ipfs")
-    if program is None:
-        pytest.skip("ipfs not on PATH")
-    command = ["env", f"IPFS_PATH={tmp_path / 'repo'}", program]
-    subprocess.run([*command, "init", "--profile=test"], check=True, capture_output=True)
-    return command
-
-
-@pytest.mark.parametrize("size", [0, 1 << 20, (1 << 20) + 1, 5_000_000])
-def test_kubo__imports_ours_and_we_import_its_own(ipfs: list[str], tmp_path: Path, size: int) -> None:
-    ours = LocalStore(tmp_path / "ours")
-    cid = ours.put_bytes(numbers(size))
-    ours.export_car(cid, tmp_path / "ours.car")
-    told = subprocess.run(
-        [*ipfs, "dag", "import", str(tmp_path / "ours.car")], check=True, capture_output=True, text=True
-    )
-    assert f"Pinned root\t{cid}\tsuccess" in told.stdout
-    assert subprocess.run([*ipfs, "cat", str(cid)], check=True, capture_output=True).stdout == numbers(size)
-    exported = subprocess.run([*ipfs, "dag", "export", str(cid)], check=True, capture_output=True).stdout
-    assert exported == (tmp_path / "ours.car").read_bytes(), "the same order, each block once"
-    theirs = LocalStore(tmp_path / "theirs")
-    assert theirs.import_car(io.BytesIO(exported)) == (cid,)
-    assert theirs.get_bytes(cid, size) == numbers(size)

@@ -1,22 +1,17 @@
-"""Kubo as a store: against a real daemon where ``ipfs`` is on PATH, and against daemons that misbehave."""
+"""Kubo as a store, against daemons that misbehave. The real one is in ``interop``."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from content_faults import FaultServer, numbers, resets, running, says, stalls
+from content_faults import FaultServer, resets, running, says, stalls
 
-from nodeagent.content import Budget, Cid, ContentStore, LayeredStore, LocalStore, open_content
+from nodeagent.content import Cid, open_content
 from nodeagent.content.errors import (
     BlockMissing,
-    BudgetExceeded,
     KuboDisagrees,
     KuboTimeout,
     KuboUnavailable,
@@ -32,104 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'strict' parameter:FutureWar
 
 def kubo_error(message: str) -> bytes:
     return json.dumps({"Message": message, "Code": 0, "Type": "error"}).encode()
-
-
-# --- a real daemon ---
-
-
-@pytest.fixture(scope="session")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    ipfs = shutil.which("ipfs")
-    if ipfs is None:
-        pytest.skip("ipfs not on PATH")
-    home = tmp_path_factory.mktemp("ipfs")
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), "IPFS_PATH": str(home / "repo")}
-    for command in (["init", "--profile=test"], ["config", "Routing.Type", "none"]):
-        subprocess.run([ipfs, *command], env=env, check=True, capture_output=True)
-    process = subprocess.Popen([ipfs, "daemon"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "Daemon is ready" in line:
-            break
-    else:
-        pytest.fail("ipfs daemon ended:\n" + "".join(said))
-    threading.Thread(target=process.stdout.read, daemon=True).start()
-    try:
-        yield (home / "repo" / "api").read_text().strip()
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.fixture
-def kubo(daemon: str) -> KuboStore:
-    return KuboStore(daemon)
-
-
-@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])
-def test_put_bytes__real_daemon__same_cid_as_ours_and_reads_back(kubo: KuboStore, tmp_path: Path, size: int) -> None:
-    data = numbers(size)
-    cid = kubo.put_bytes(data)
-    assert cid == LocalStore(tmp_path).put_bytes(data)
-    assert kubo.get_bytes(cid, size) == data
-    assert b"".join(kubo.read(cid, Budget(max_bytes=size))) == data
-    assert kubo.has(cid)
-
-
-def test_put_file__real_daemon_and_more_links_than_its_old_default__same_cid(kubo: KuboStore, tmp_path: Path) -> None:
-    path = tmp_path / "large"
-    with path.open("wb") as out:
-        out.seek(180 * MIB)  # 181 leaves: the default of 174 links a node would give another tree
-        out.write(b"end")
-    cid = kubo.put_file(path)
-    assert cid == LocalStore(tmp_path / "store").put_file(path)
-    with pytest.raises(BudgetExceeded):
-        kubo.get_bytes(cid, 180 * MIB)
-
-
-def test_load__real_daemon_without_the_block__is_missing(kubo: KuboStore) -> None:
-    absent = Cid.of(b"nobody ever added this")
-    assert not kubo.has(absent)
-    for ask in (kubo.load, kubo.pin):
-        with pytest.raises(BlockMissing) as caught:
-            ask(absent)
-        assert caught.value.cid == str(absent)
-
-
-def test_put_block__real_daemon__keeps_raw_and_node_blocks_under_our_cid(kubo: KuboStore, tmp_path: Path) -> None:
-    local = LocalStore(tmp_path)
-    root = local.put_bytes(numbers(MIB + 7)[::-1])
-    for cid in local.block_cids():
-        kubo.put_block(cid, local.load(cid))
-    assert kubo.get_bytes(root, 2 * MIB) == local.get_bytes(root, 2 * MIB)
-    kubo.pin(root)
-    kubo.unpin(root)
-    kubo.unpin(root)
-    with pytest.raises(WrongBytes):
-        kubo.put_block(root, b"evil")
-
-
-def test_load__real_daemon_searching_its_network__times_out_typed(daemon: str) -> None:
-    with pytest.raises(KuboTimeout):
-        KuboStore(daemon, timeout_s=0.3, offline=False).load(Cid.of(b"nobody ever added this either"))
-
-
-def test_version__real_daemon_far_newer_than_the_library__is_told(kubo: KuboStore) -> None:
-    assert kubo.version().split(".")[0].isdigit()
-
-
-def test_layered__real_daemon__reads_local_first_then_kubo_and_keeps_it(kubo: KuboStore, tmp_path: Path) -> None:
-    store: ContentStore = LayeredStore(LocalStore(tmp_path), kubo)
-    only_kubo, both = kubo.put_bytes(b"only kubo has this"), store.put_bytes(b"both have this")
-    assert kubo.has(both)
-    assert store.has(only_kubo)
-    assert store.get_bytes(only_kubo, 100) == b"only kubo has this"
-    assert LocalStore(tmp_path).get_bytes(only_kubo, 100) == b"only kubo has this"
-    store.unpin(both)
-    with pytest.raises(BlockMissing):
-        store.load(Cid.of(b"neither has this"))
 
 
 # --- daemons that misbehave ---
