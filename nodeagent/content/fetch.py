@@ -2,8 +2,9 @@
 
 Blocks are asked for ahead, of several sources at a time. Each comes from the first source that gives the right bytes.
 A source that does not in ``hedge_s`` gets the next one beside it; when another is faster, it is given up. A source that
-fails goes to the end of the line for the rest of the call; one that lied, flooded or stalled is not asked again in it,
-and goes to the end of the line of later calls for ``rest_s``. Only verified blocks reach the store.
+fails goes to the end of the line for the rest of the call; one that lied, flooded or stalled is not asked again in it.
+Whoever failed otherwise than by saying that it does not hold the block goes to the end of the line of later calls for
+``rest_s``. Only verified blocks reach the store.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from nodeagent.content.errors import (
     BudgetExceeded,
     FetchCancelled,
     SourceFailure,
+    SourceLacksBlock,
     SourceSentTooMuch,
     SourceSentWrongBytes,
     SourceStalled,
@@ -63,7 +65,7 @@ class FetchReport:
 
 
 class Fetcher:
-    """Fetches into ``store``; one instance may serve several threads, and remembers for all of them who dawdled."""
+    """Fetches into ``store``; one instance may serve several threads, and remembers for all who failed or dawdled."""
 
     def __init__(
         self,
@@ -90,8 +92,8 @@ class Fetcher:
     ) -> FetchReport:
         """Make every block of ``cid`` present and intact in the store.
 
-        ``sources`` are base URLs, asked in this order, but for those that cost much of late; none is needed when all
-        is here. Blocks already here are verified as they are passed, so a rotten one is fetched again. Raises
+        ``sources`` are base URLs, asked in this order, but for those that failed or cost much of late; none is needed
+        when all is here. Blocks already here are verified as they are passed, so a rotten one is fetched again. Raises
         ``AllSourcesFailed``, ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``; what was stored before that
         stays.
         """
@@ -187,8 +189,8 @@ class _Call:
                     return outcome
                 if not isinstance(outcome, SourceFailure):
                     raise outcome
-                costly = isinstance(outcome, _COSTLY)
-                self._demote(runner.source, outcome, NEVER if costly else race.age(runner), again=not costly)
+                cost = race.age(runner) if isinstance(outcome, SourceLacksBlock) else NEVER
+                self._demote(runner.source, outcome, cost, again=not isinstance(outcome, _COSTLY))
             raise AllSourcesFailed(str(cid), tuple(self._last.values()))
         finally:
             for runner in tuple(race.running):

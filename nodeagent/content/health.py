@@ -1,4 +1,4 @@
-"""What sources cost of late. Whoever stalled or lied is asked last for a while, whoever is slow after the quick."""
+"""What sources cost of late. Whoever failed is asked last for a while, whoever is slow after the quick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_KNOWN: Final = 1024
-NEVER: Final = float("inf")  # the cost of a stall or a lie
+NEVER: Final = float("inf")  # the cost of a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Health:
             return sorted(sources, key=lambda source: (self._cost(source, now), pairs.get(source, 0)))
 
     def note(self, source: str, cost: float) -> None:
-        """Tells what a block from ``source`` cost: seconds, or ``NEVER``. No answer makes up for a stall or a lie."""
+        """Tells what a block from ``source`` cost: seconds, or ``NEVER``. No answer makes up for a failure."""
         now = self._clock()
         with self._lock:
             if self._cost(source, now) == NEVER and cost < NEVER:

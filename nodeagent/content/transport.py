@@ -50,7 +50,7 @@ class FetchLimits:
     ``min_rate`` (bytes a second) counts from the first body byte on, after ``stall_s`` of grace. ``block_s`` ends
     the exchange whatever happens, also inside a head that trickles in. After ``hedge_s`` without a block the next
     source is asked beside the first, up to ``parallel`` of them. A source that took more than ``slow_s`` is asked after
-    quicker ones, and one that stalled or lied last of all, for ``rest_s``.
+    quicker ones, and one that failed last of all, for ``rest_s``.
     """
 
     connect_s: float = 5.0
