@@ -37,13 +37,41 @@ def files_under(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def unverified_bytes(root: Path) -> int:
+    """Bytes under ``root`` outside of blocks that are what their names say."""
+
+    def verified(name: str, data: bytes) -> bool:
+        return name.startswith("blocks/") and str(Cid.of(data, Cid.parse(Path(name).name).codec)) == Path(name).name
+
+    return sum(len(data) for name, data in files_under(root).items() if not verified(name, data))
+
+
+class Metered(socket.socket):
+    """Tells ``meter`` of the bytes it could send, also of those before a failure."""
+
+    meter: Callable[[int], None]
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:
+        left = memoryview(data)
+        while left:
+            count = self.send(left, flags)
+            self.meter(count)
+            left = left[count:]
+
+
 class FaultServer:
-    """Answers each request by ``behave(connection, path, stopped)``; ``paths`` records what was asked."""
+    """Answers each request by ``behave(connection, path, stopped)``.
+
+    ``paths`` records what was asked, ``sent`` how many bytes were sent; both are final when it is closed.
+    """
 
     def __init__(self, behave: Behaviour) -> None:
         self._behave = behave
         self.stopped = threading.Event()
         self.paths: list[str] = []
+        self.sent = 0
+        self._lock = threading.Lock()
+        self._served: list[tuple[Metered, threading.Thread]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -55,6 +83,10 @@ class FaultServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._accepting.join()
+        for connection, thread in self._served:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
     def __enter__(self) -> FaultServer:
         return self
@@ -65,12 +97,20 @@ class FaultServer:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                accepted, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            connection = Metered(fileno=accepted.detach())
+            connection.meter = self._count
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._served.append((connection, thread))
+            thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _count(self, sent: int) -> None:
+        with self._lock:
+            self.sent += sent
+
+    def _serve(self, connection: Metered) -> None:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(30)
             while path := self._read_head(connection):
@@ -88,7 +128,9 @@ class FaultServer:
                 return ""
         if b"chunked" in head.lower():
             while not head.endswith(b"0\r\n\r\n"):
-                head += connection.recv(65_536)
+                if not (part := connection.recv(65_536)):
+                    return ""
+                head += part
         return head.split(b" ", 2)[1].decode()
 
 
@@ -122,9 +164,36 @@ def resets(connection: socket.socket, path: str, stopped: threading.Event) -> No
     connection.close()
 
 
-def speaks_something_else(connection: socket.socket, path: str, stopped: threading.Event) -> None:
-    """Answer as another protocol would."""
-    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+def resets_after(head: bytes) -> Behaviour:
+    """Begin an answer with ``head``, then drop the connection with a TCP reset."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        connection.sendall(head)
+        resets(connection, path, stopped)
+
+    return behave
+
+
+def hangs_up_after(head: bytes) -> Behaviour:
+    """Answer ``head``, then close the connection in good order."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return behave
+
+
+def pours(head: bytes, piece: bytes, pause: float = 0.0) -> Behaviour:
+    """Answer ``head``, then ``piece`` without end, ``pause`` seconds between two."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head)
+        while not stopped.wait(pause) if pause else not stopped.is_set():
+            connection.sendall(piece)
+
+    return behave
 
 
 def stalls(connection: socket.socket, path: str, stopped: threading.Event) -> None:
@@ -132,32 +201,19 @@ def stalls(connection: socket.socket, path: str, stopped: threading.Event) -> No
     stopped.wait()
 
 
-def stalls_in_body(connection: socket.socket, path: str, stopped: threading.Event) -> None:
-    """Announce a body, send a part of it, then nothing."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
-    stopped.wait()
+def stalls_after(head: bytes) -> Behaviour:
+    """Begin an answer with ``head``, then send nothing until the test is over."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        connection.sendall(head)
+        stopped.wait()
+
+    return behave
 
 
 def trickles_head(connection: socket.socket, path: str, stopped: threading.Event) -> None:
     """Send a head that never ends, always fast enough for a timeout on each read."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-    while not stopped.wait(0.02):
-        connection.sendall(b"a")
-
-
-def trickles_body(connection: socket.socket, path: str, stopped: threading.Event) -> None:
-    """Send a body without end, a byte a packet."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while not stopped.wait(0.001):
-        connection.sendall(b"a")
-
-
-def floods(connection: socket.socket, path: str, stopped: threading.Event) -> None:
-    """Send bytes without end and without announcing how many."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-    while not stopped.is_set():
-        connection.sendall(bytes(65_536))
+    pours(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a", 0.02)(connection, path, stopped)
 
 
 @contextlib.contextmanager
