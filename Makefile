@@ -72,6 +72,11 @@ fmt: setup           ## format everything
 bench-runtime: setup-toolkit  ## what jail and agent cost around a runtime, into build/bench/runtime.json
 	@.venv/bin/python -m bench.runtime
 
+bench-content: setup-toolkit  ## hashing, CARs and fetching beside Kubo, a library and curl, into build/bench/content.json
+	@tools/setup.sh kubo
+	@npm ci --prefix bench/unixfs --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@PATH=$(CURDIR)/build/bin:$$PATH .venv/bin/python -m bench.content
+
 bench-gas: setup-toolkit  ## the gas table, into build/bench/gas.json
 	@.venv/bin/python -m bench.gas
 

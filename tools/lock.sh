@@ -19,4 +19,6 @@ compile "$@" requirements/analysis.in --output-file requirements/analysis.txt
 compile "$@" requirements/proofs.in --output-file requirements/proofs.txt
 compile requirements/sdist-build.in --output-file requirements/sdist-build.txt
 compile requirements/bootstrap.in --output-file requirements/bootstrap.txt
-npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+for folder in . bench/unixfs; do
+  npm install --prefix "$folder" --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+done
