@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from nodeagent.content.backends import ORDER, Backend
 from nodeagent.errors import Fatal
 from nodeagent.protocol.documents import Address, Cid
 
@@ -76,7 +77,13 @@ class NodeConfig(BaseModel):
     idle_below: Annotated[
         float | None, Field(gt=0, le=100, description="no work while others use more of the processor, per cent")
     ] = None
-    gateways: tuple[GatewayUrl, ...] = Field((), description="trustless gateways, asked for payloads after peers")
+    gateways: tuple[GatewayUrl, ...] = Field((), description="trustless gateways to ask for payloads")
+    content_order: tuple[Backend, ...] = Field(
+        ORDER, description="who is asked for payloads that are not here, in order: kubo, peers, gateways"
+    )
+    content_max_bytes: Annotated[
+        int, Field(ge=0, description="disk that payloads and results may take; what no job needs any more makes room")
+    ] = 20 << 30
     upload_kib_s: Share = 0  # what others may fetch from here together; 0: no limit
     download_kib_s: Share = 0
     niceness: Annotated[int, Field(ge=0, le=19, description="of strangers' work: 19 gives way to everything")] = 5

@@ -27,6 +27,7 @@ def content(ctx: click.Context, own_home: Path | None) -> None:
     \b
       nodeagent content ls
       nodeagent content verify                    read everything kept, remove what rotted
+      nodeagent content gc                        remove what nothing needs
       nodeagent content export CID file.car       for: ipfs dag import file.car
       nodeagent content import file.car           of:  ipfs dag export CID > file.car
     """
@@ -45,15 +46,19 @@ def content(ctx: click.Context, own_home: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print as JSON")
 @click.pass_obj
 def ls(store: LocalStore, as_json: bool) -> None:
-    """Pinned files with their sizes, and what the blocks of all files take."""
-    files = [{"cid": str(cid), "bytes": _size(store, cid)} for cid in store.pins()]
+    """Pinned files with their sizes and for what they are needed, and what the blocks of all files take."""
+    files: list[dict[str, Any]] = [
+        {"cid": str(cid), "bytes": _size(store, cid), "needed_for": [label or "itself" for label in labels]}
+        for cid, labels in store.pins().items()
+    ]
     held: dict[str, Any] = {"files": files, "blocks": sum(1 for _ in store.block_cids()), "bytes": store.total_bytes()}
     if as_json:
         print_json(held)
         return
     for file in files:
         size = "not whole" if file["bytes"] is None else f"{file['bytes']:,} bytes"
-        click.echo(f"{file['cid']}  {size}")
+        labels = [label for label in file["needed_for"] if label != "itself"]
+        click.echo(f"{file['cid']}  {size}{'  for ' + ', '.join(labels) if labels else ''}")
     say(f"{len(files)} pinned files; {held['blocks']} blocks of {held['bytes']:,} bytes in {store.root}")
 
 
@@ -83,7 +88,9 @@ def verify(ctx: click.Context, as_json: bool) -> None:
                 store.load(cid)
             except BlockMissing:
                 rotten.append(str(cid))
-    broken = [str(cid) for cid in store.pins() if not store.has_all(cid)]
+    # what jobs need from others is fetched when its time comes
+    own = [cid for cid, labels in store.pins().items() if not all(label.startswith("payload-") for label in labels)]
+    broken = [str(cid) for cid in own if not store.has_all(cid)]
     if as_json:
         print_json({"blocks": len(blocks), "rotten": sorted(rotten), "not_whole": broken})
     else:
@@ -94,10 +101,27 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
 
 @content.command()
+@click.option("--keep", "keep_mib", type=click.IntRange(0), default=0, help="MiB that may stay in all (default 0)")
+@click.option("--json", "as_json", is_flag=True, help="print as JSON")
+@click.pass_obj
+def gc(store: LocalStore, keep_mib: int, as_json: bool) -> None:
+    """Remove what no pinned file is made of, least recently used first.
+
+    A running agent does so by itself above its content_max_bytes; what its open jobs and appeals may need is pinned.
+    """
+    removed = store.collect(keep_mib << 20)
+    left = store.total_bytes()
+    if as_json:
+        print_json({"removed_bytes": removed, "bytes": left})
+    else:
+        click.echo(f"removed {removed:,} bytes; {left:,} bytes are left")
+
+
+@content.command()
 @click.argument("cid")
 @click.pass_obj
 def pin(store: LocalStore, cid: str) -> None:
-    """Keep a file that is here when others that share its blocks are deleted."""
+    """Keep a file that is here, whatever the store's limit."""
     found = _whole(store, cid)
     store.pin(found)
     say(f"pinned {found}, {store.file_size(found):,} bytes")
@@ -107,7 +131,7 @@ def pin(store: LocalStore, cid: str) -> None:
 @click.argument("cid")
 @click.pass_obj
 def unpin(store: LocalStore, cid: str) -> None:
-    """Undo pin; nothing is removed."""
+    """Undo pin; nothing is removed before gc, or before the store reaches its limit."""
     store.unpin(_parse(cid))
 
 

@@ -72,11 +72,14 @@ def result_fetcher(session: Session, requester: str) -> ResultFetcher:
     """Fetches from nodes' endpoints, then the requester's, into the home's store."""
     from nodeagent.client.fetching import ResultFetcher
     from nodeagent.client.history import announced_endpoint, node_endpoints
+    from nodeagent.content.backends import Backends
     from nodeagent.content.fetch import Fetcher
 
     own = announced_endpoint(session.rpc, session.deployment, requester)
     endpoints = node_endpoints(session.rpc, session.deployment)
-    return ResultFetcher(session.store, Fetcher(session.store), endpoints, [own] if own else [])
+    store = session.store
+    backends = Backends(kubo=store.kubo is not None)
+    return ResultFetcher(store, Fetcher(store, kubo=store.kubo), endpoints, [own] if own else [], backends)
 
 
 def finish(

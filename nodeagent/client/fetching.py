@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nodeagent.client.cases import ONLY, Answer, Settlement
 from nodeagent.client.history import History
 from nodeagent.content import Cid, ContentStore
+from nodeagent.content.backends import Backends
 from nodeagent.content.errors import ContentFault, ContentUnavailable
 from nodeagent.content.fetch import Fetcher
 from nodeagent.errors import Transient
@@ -59,13 +60,19 @@ class ResultFetcher:
     """Fetches through ``store``; ``endpoints`` are base URLs by node id, ``extra`` are asked after a node's own."""
 
     def __init__(
-        self, store: ContentStore, fetcher: Fetcher, endpoints: dict[int, str], extra: Sequence[str] = ()
+        self,
+        store: ContentStore,
+        fetcher: Fetcher,
+        endpoints: dict[int, str],
+        extra: Sequence[str] = (),
+        backends: Backends | None = None,
     ) -> None:
         self._store, self._fetcher, self._endpoints, self._extra = store, fetcher, endpoints, list(extra)
+        self._backends = backends or Backends()
 
     def manifest(self, digest: bytes) -> JobManifest:
         """The job's manifest, from its requester or a node that worked on it. Raises ContentUnavailable, Malformed."""
-        sources = [*self._extra, *(url for _, url in sorted(self._endpoints.items()))]
+        sources = self._backends.line([*self._extra, *(url for _, url in sorted(self._endpoints.items()))])
         return parse_job_manifest(self._fetcher.fetch_digest(digest, sources))
 
     def shard(self, history: History, manifest: JobManifest, number: int) -> ShardResults:
@@ -105,7 +112,7 @@ class ResultFetcher:
     def _sources(self, node: int) -> list[str]:
         own = self._endpoints.get(node)
         others = [url for who, url in sorted(self._endpoints.items()) if who != node]
-        return [*([own] if own else []), *self._extra, *others]
+        return self._backends.line([*([own] if own else []), *self._extra, *others])
 
 
 def holders(history: History, number: int) -> list[tuple[int, Answer]]:

@@ -36,11 +36,14 @@ class ContentStore(Protocol):
     def unpin(self, cid: Cid) -> None: ...
 
 
-def open_content(home: Path, kubo_api: str | None = None) -> LayeredStore:
-    """The store under ``home/content``, backed by the Kubo daemon at ``kubo_api`` when one is given."""
+def open_content(home: Path, kubo_api: str | None = None, max_bytes: int = 0) -> LayeredStore:
+    """The store under ``home/content``, with the Kubo daemon at ``kubo_api`` beside it when one is given.
+
+    ``max_bytes`` limits what the store takes (0: nothing does).
+    """
     kubo = None
     if kubo_api:
         from nodeagent.content.kubo import KuboStore
 
         kubo = KuboStore(kubo_api)
-    return LayeredStore(LocalStore(home / "content"), kubo)
+    return LayeredStore(LocalStore(home / "content", max_bytes=max_bytes), kubo)

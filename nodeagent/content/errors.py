@@ -41,6 +41,17 @@ class ContentUnavailable(Transient):
     """The bytes cannot be had now."""
 
 
+class StoreFull(Transient):
+    """``size`` more bytes would take a store that holds ``taken`` over its ``limit``, and all of it is needed."""
+
+    def __init__(self, limit: int, taken: int, size: int) -> None:
+        super().__init__(
+            f"the content store holds {taken} bytes of files that are needed, {size} more are over its {limit}",
+            hint="raise content_max_bytes, or unpin what is not needed: content ls",
+        )
+        self.limit, self.taken, self.size = limit, taken, size
+
+
 class BlockMissing(ContentUnavailable):
     """``cid`` (text form) is not in the store that was asked."""
 

@@ -14,12 +14,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from nodeagent.content import unixfs
 from nodeagent.content.ahead import Ahead, Window
+from nodeagent.content.backends import WithKubo
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
     AllSourcesFailed,
@@ -37,6 +38,9 @@ from nodeagent.content.race import BlockSource, Race, Runner
 from nodeagent.content.rate import Rate
 from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
 from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
+
+if TYPE_CHECKING:
+    from nodeagent.content.kubo import KuboStore
 
 Cancel = Callable[[], bool]
 # each costs a block or a deadline to find out
@@ -73,11 +77,12 @@ class Fetcher:
         limits: FetchLimits = DEFAULT_LIMITS,
         *,
         transport: BlockSource | None = None,
+        kubo: KuboStore | None = None,
         rate: Rate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store, self.limits, self.clock = store, limits, clock
-        self.transport = transport or Transport(limits)
+        self.transport = transport or (WithKubo(Transport(limits), kubo) if kubo else Transport(limits))
         self.rate = rate or Rate()
         self.health = Health(limits.slow_s, limits.rest_s, clock)
 
@@ -92,10 +97,10 @@ class Fetcher:
     ) -> FetchReport:
         """Make every block of ``cid`` present and intact in the store.
 
-        ``sources`` are base URLs, asked in this order, but for those that failed or cost much of late; none is needed
-        when all is here. Blocks already here are verified as they are passed, so a rotten one is fetched again. Raises
-        ``AllSourcesFailed``, ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``; what was stored before that
-        stays.
+        ``sources`` are base URLs (or ``KUBO``), asked in this order, but for those that failed or cost much of late;
+        none is needed when all is here. Blocks already here are verified as they are passed, so a rotten one is
+        fetched again. Raises ``AllSourcesFailed``, ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``,
+        ``StoreFull``; what was stored before that stays.
         """
         call = _Call(self, sources, cancel)
         ahead = Ahead(call.obtain, call.window)

@@ -1,4 +1,4 @@
-"""The store an agent or requester uses: its own disk first, then a Kubo daemon when one is configured."""
+"""The store an agent or requester uses: its own disk, and a Kubo daemon beside it when one is configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class LayeredStore:
-    """Reads look in ``local``, then in ``kubo``; what Kubo gives is kept locally. Writes go to both.
+    """Whole files and pins go to both; reads are local. What only Kubo has is fetched, as from any other source.
 
     The local copy decides: a daemon that is away is logged and passed over, since the embedded gateway serves
     what is local anyway. A daemon that builds other CIDs still raises ``KuboDisagrees``.
@@ -31,17 +31,17 @@ class LayeredStore:
     def __init__(self, local: LocalStore, kubo: KuboStore | None = None) -> None:
         self.local, self.kubo = local, kubo
 
-    def put_bytes(self, data: bytes) -> Cid:
+    def put_bytes(self, data: bytes, label: str = "") -> Cid:
         """Store and pin ``data`` as a file; returns its CID."""
-        cid = self.local.put_bytes(data)
+        cid = self.local.put_bytes(data, label)
         if self.kubo:
             with _daemon_may_be_away("put", cid):
                 self.kubo.put_bytes(data)
         return cid
 
-    def put_file(self, path: Path) -> Cid:
+    def put_file(self, path: Path, label: str = "") -> Cid:
         """Store and pin the regular file at ``path``; returns its CID."""
-        cid = self.local.put_file(path)
+        cid = self.local.put_file(path, label)
         if self.kubo:
             with _daemon_may_be_away("put", cid):
                 self.kubo.put_file(path)
@@ -56,29 +56,16 @@ class LayeredStore:
         return unixfs.read_all(cid, self.load, max_bytes)
 
     def load(self, cid: Cid) -> bytes:
-        """One verified block; raises ``BlockMissing`` when neither has it."""
-        try:
-            return self.local.load(cid)
-        except BlockMissing:
-            if self.kubo:
-                with _daemon_may_be_away("load", cid):
-                    block = self.kubo.load(cid)
-                    self.local.put_block(cid, block)
-                    return block
-            raise
+        """One verified block; raises ``BlockMissing``."""
+        return self.local.load(cid)
 
     def put_block(self, cid: Cid, block: bytes) -> None:
         """Store one verified block locally."""
         self.local.put_block(cid, block)
 
     def has(self, cid: Cid) -> bool:
-        """Whether the block named ``cid`` is in either."""
-        if self.local.has(cid):
-            return True
-        if self.kubo:
-            with _daemon_may_be_away("has", cid):
-                return self.kubo.has(cid)
-        return False
+        """Whether the block named ``cid`` is here."""
+        return self.local.has(cid)
 
     def pin(self, cid: Cid) -> None:
         """Pin in both."""
@@ -93,6 +80,13 @@ class LayeredStore:
         if self.kubo:
             with _daemon_may_be_away("unpin", cid):
                 self.kubo.unpin(cid)
+
+    def unpin_all(self, label: str) -> None:
+        """Undo every pin of a label; what is not pinned any more here is unpinned in Kubo, too."""
+        for cid in self.local.unpin_all(label):
+            if self.kubo:
+                with _daemon_may_be_away("unpin", cid):
+                    self.kubo.unpin(cid)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@
 ::
 
     <root>/blocks/<xx>/<cid>   xx: the two characters before the last, 1,024 folders
-    <root>/pins/<cid>          empty; the file's blocks outlive the deletion of another file that shares them
+    <root>/pins/<cid>[.label]  empty; the file is needed. All else is a cache, whose least recently used blocks may go
     <root>/tmp/                a block on its way in, already verified
-    <root>/lock                shared by writers of files, exclusive for deletion
+    <root>/lock                shared by writers of files, exclusive for collection
 
 Nothing unverified is ever written, not even to ``tmp``. Every read verifies; a block that rotted, or that a power cut
 tore, is removed and reported as missing, so that a fetcher gets it again. Whole files that were put or imported are
@@ -28,9 +28,9 @@ from typing import BinaryIO, Final
 import structlog
 
 from nodeagent.content import unixfs
+from nodeagent.content.allowance import Allowance
 from nodeagent.content.car import CarReader, sections
 from nodeagent.content.cid import Cid
-from nodeagent.content.dagpb import decode_node
 from nodeagent.content.disk import (
     CREATE,
     disk_errors,
@@ -40,9 +40,10 @@ from nodeagent.content.disk import (
     removed_on_error,
     replacing,
     sync_all,
-    sync_folder,
 )
-from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, MalformedBlock, WrongBytes
+from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, WrongBytes
+from nodeagent.content.pins import Pins
+from nodeagent.content.sweep import Held, reachable, victims
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
 
 _STALE_TMP_S: Final = 3600.0
@@ -53,33 +54,40 @@ log = structlog.get_logger(__name__)
 class LocalStore:
     """Blocks under ``root``, which is created when absent. Raises ``StoreFailed`` when the disk refuses.
 
-    ``on_corrupt(cid)`` is told of every block found rotten, after it was removed.
+    ``on_corrupt(cid)`` is told of every block found rotten, after it was removed. Single blocks that come must fit into
+    ``max_bytes`` (0: no limit) together with what is here, of which the least recently used makes room.
     """
 
     def __init__(
-        self, root: Path, *, layout: Layout = PROFILE, on_corrupt: Callable[[Cid], None] | None = None
+        self,
+        root: Path,
+        *,
+        layout: Layout = PROFILE,
+        on_corrupt: Callable[[Cid], None] | None = None,
+        max_bytes: int = 0,
     ) -> None:
         self.root = Path(os.path.abspath(root))
         self._layout = layout
         self._on_corrupt = on_corrupt
-        self._blocks, self._pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
+        self._blocks, pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
+        self._pins, self._allowance = Pins(pins), Allowance(max_bytes, self.total_bytes, self.collect)
         with disk_errors("open the store"):
-            for folder in (self.root, self._blocks, self._pins, self._tmp):
+            for folder in (self.root, self._blocks, pins, self._tmp):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self._blocks, self._pins, self._tmp):
+            for folder in (self._blocks, pins, self._tmp):
                 refuse_link(folder)
             self._sweep_tmp()
 
     # --- whole files ---
 
-    def put_bytes(self, data: bytes) -> Cid:
+    def put_bytes(self, data: bytes, label: str = "") -> Cid:
         """Store and pin ``data`` as a file; returns its CID."""
-        return self._put(io.BytesIO(data))
+        return self._put(io.BytesIO(data), label)
 
-    def put_file(self, path: Path) -> Cid:
+    def put_file(self, path: Path, label: str = "") -> Cid:
         """Store and pin the regular file at ``path``, a chunk at a time. Raises ``UnreadableFile``."""
         with open_regular(path) as stream:
-            return self._put(stream)
+            return self._put(stream, label)
 
     def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
         """The file's bytes, leaf by leaf. Raises ``BlockMissing`` and what ``unixfs.read`` raises."""
@@ -129,35 +137,39 @@ class LocalStore:
             return False
         return True
 
-    def delete(self, cid: Cid) -> int:
-        """Unpin the file and remove its blocks, except those that another pinned file uses; returns how many went.
+    def pin(self, cid: Cid, label: str = "") -> None:
+        """Keep the file's blocks; one file may have pins of several labels, ``[a-z0-9-]{0,80}``."""
+        self._pins.add(cid, label)
 
-        A fetch going on at the same time may find a shared block gone; it then fetches it again.
+    def unpin(self, cid: Cid, label: str = "") -> None:
+        """Undo ``pin`` of that label; nothing is removed."""
+        self._pins.remove(cid, label)
+
+    def unpin_all(self, label: str) -> frozenset[Cid]:
+        """Undo every pin of a label; returns the files that are not pinned any more."""
+        return self._pins.end(label)
+
+    def pins(self) -> dict[Cid, list[str]]:
+        """Every pinned file with the labels of its pins; a person's or a publisher's own has the label "" (none)."""
+        return self._pins.labels()
+
+    def collect(self, most: int = 0) -> int:
+        """Remove blocks that no pinned file uses, least recently used first, until at most ``most`` bytes are left.
+
+        Returns how many bytes went. A fetch of an unpinned file that is going on may find a block gone; it then
+        fetches it again.
         """
         with self._locked(fcntl.LOCK_EX):
-            self.unpin(cid)
-            return self._remove([cid])
+            held = list(self._held())  # before the pins, so that what comes meanwhile is left alone
+            gone = victims(held, reachable(self._pins.labels(), self.load), most)
+            for block in gone:
+                with disk_errors(f"delete {block.cid}"), contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._path(block.cid))
+        return sum(block.size for block in gone)
 
-    def discard(self, cids: Iterable[Cid]) -> int:
-        """Remove the blocks of files that are not pinned, except those that a pinned file uses; as ``delete``."""
-        with self._locked(fcntl.LOCK_EX):
-            return self._remove(cids)
-
-    def pin(self, cid: Cid) -> None:
-        """Keep the file's blocks when another file that shares them is deleted."""
-        with disk_errors(f"pin {cid}"), contextlib.suppress(FileExistsError):
-            os.close(os.open(self._pins / str(cid), CREATE, 0o600))
-            sync_folder(self._pins)
-
-    def unpin(self, cid: Cid) -> None:
-        """Undo ``pin``; nothing is removed."""
-        with disk_errors(f"unpin {cid}"), contextlib.suppress(FileNotFoundError):
-            os.unlink(self._pins / str(cid))
-
-    def pins(self) -> list[Cid]:
-        """Every pinned file."""
-        with disk_errors("list pins"):
-            return sorted(_parsed(os.listdir(self._pins)))
+    def spare(self, size: int) -> int:
+        """Remove at least ``size`` bytes of what nobody needs, as far as that goes; returns how many."""
+        return self.collect(max(0, self.total_bytes() - size))
 
     # --- single blocks ---
 
@@ -175,11 +187,14 @@ class LocalStore:
     def put_block(self, cid: Cid, block: bytes) -> None:
         """Store one block; raises ``WrongBytes`` when it is not the one ``cid`` names. Nothing is then written.
 
-        It is not synced to the disk: whoever has it from others may fetch it again.
+        It is not synced to the disk: whoever has it from others may fetch it again. Raises ``StoreFull``.
         """
         if len(block) > MAX_BLOCK_BYTES:
             raise ValueError(f"block of {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
-        self._write(cid, cid.verify(block))
+        cid.verify(block)
+        if not self.has(cid):
+            self._allowance.ask(len(block))
+        self._write(cid, block)
 
     def has(self, cid: Cid) -> bool:
         """Whether the block named ``cid`` is here; not whether it is intact, nor the rest of its file."""
@@ -197,20 +212,16 @@ class LocalStore:
 
     def total_bytes(self) -> int:
         """Bytes of all blocks held."""
-        total = 0
-        for cid in self.block_cids():
-            with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(self._path(cid)).st_size
-        return total
+        return sum(block.size for block in self._held())
 
     # --- inside ---
 
-    def _put(self, stream: BinaryIO) -> Cid:
+    def _put(self, stream: BinaryIO, label: str) -> Cid:
         with self._locked(fcntl.LOCK_SH):
             written = []
             for root, block in unixfs.grow(unixfs.cut(stream, self._layout.chunk_bytes), self._layout):
                 written.append(self._write(root.cid, block))
-            self._save(written, [root.cid])
+            self._save(written, [root.cid], label)
         return root.cid
 
     def _path(self, cid: Cid) -> Path:
@@ -229,14 +240,16 @@ class LocalStore:
                 with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out:
                     out.write(block)
                 os.replace(partial, path)
+            self._allowance.note(len(block))
         return path
 
-    def _save(self, written: Iterable[Path], roots: Iterable[Cid]) -> None:
+    def _save(self, written: Iterable[Path], roots: Iterable[Cid], label: str = "") -> None:
         """See blocks safely onto the disk, then pin the files they are."""
         with disk_errors("store a file"):
             sync_all(written)
-        for root in roots:
-            self.pin(root)
+            for root in roots:
+                self._pins.add(root, label)
+            self._pins.sync()
 
     def _expel(self, cid: Cid, path: Path) -> bytes:
         """Take a rotten block away. A good one may have replaced it meanwhile: that one goes back."""
@@ -255,30 +268,11 @@ class LocalStore:
             self._on_corrupt(cid)
         raise BlockMissing(str(cid))
 
-    def _remove(self, cids: Iterable[Cid]) -> int:
-        kept: set[Cid] = set()
-        for pinned in self.pins():
-            kept |= self._reachable(pinned)
-        gone = 0
-        for block in set().union(*map(self._reachable, cids)) - kept:
-            with disk_errors(f"delete {block}"), contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(block))
-                gone += 1
-        return gone
-
-    def _reachable(self, root: Cid) -> set[Cid]:
-        seen: set[Cid] = set()
-        queue = [root]
-        while queue:
-            cid = queue.pop()
-            if cid in seen:
-                continue
-            seen.add(cid)
-            if not cid.is_raw:
-                # strangers' blocks are stored before they are read
-                with contextlib.suppress(BlockMissing, MalformedBlock):
-                    queue.extend(child.cid for child in decode_node(self.load(cid)))
-        return seen
+    def _held(self) -> Iterator[Held]:
+        for cid in self.block_cids():
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(self._path(cid))
+                yield Held(found.st_mtime, found.st_size, cid)
 
     def _sweep_tmp(self) -> None:
         oldest = time.time() - _STALE_TMP_S

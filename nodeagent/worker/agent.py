@@ -290,6 +290,7 @@ class Agent:
         for job, shard in self.hands.ledger.results():
             if job in dead:
                 results_path(self.hands.pending, job, shard).unlink(missing_ok=True)
+        self.hands.unpublish(dead)
         self.bench.forget(spent(self.world, dead))
         self.hands.ledger.prune(before * self._epoch_blocks, dead)
         self.hands.outbox.prune(before * self._epoch_blocks)

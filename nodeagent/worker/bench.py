@@ -21,8 +21,9 @@ from nodeagent.protocol.manifest import JobManifest
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.host import Executor
-from nodeagent.worker.compute import Order, Over, Pantry, Prepared, Warm, run_again, run_shard, warm_up
+from nodeagent.worker.compute import Order, Over, Prepared, Warm, run_again, run_shard, warm_up
 from nodeagent.worker.ledger import Result
+from nodeagent.worker.pantry import Pantry
 from nodeagent.worker.shelf import NoRoom
 
 FETCHERS = {"judge": 2, "drawn": 4, "ahead": 2}  # threads by kind of work: sources that stall one hold up no other

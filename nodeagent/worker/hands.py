@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from nodeagent.protocol.documents import Content
 from nodeagent.protocol.epochs import seed_block
 from nodeagent.protocol.leaves import Leaf, commit_digest, pack_leaves
 from nodeagent.protocol.manifest import BatchLeaf, BatchManifest, encode_manifest, parse_batch_manifest
-from nodeagent.protocol.types import Epoch, NodeId
+from nodeagent.protocol.types import Epoch, JobId, NodeId
 from nodeagent.worker import lifecycle as life
-from nodeagent.worker.compute import results_path
+from nodeagent.worker.compute import results_label, results_path
 from nodeagent.worker.ledger import Batch, Ledger
 
 ENDED = ("failed", "expired", "lost")
@@ -131,14 +132,21 @@ class Hands:
         A store that refuses holds back no opening: others serve the same results, and a sealed batch costs stake.
         """
         try:
-            for leaf in parse_batch_manifest(batch.manifest).leaves:
+            leaves = parse_batch_manifest(batch.manifest).leaves
+            for leaf in leaves:
                 path = results_path(self.pending, leaf.job, leaf.shard)
-                found = str(self.store.put_file(path)) if path.exists() else "no file"
+                found = str(self.store.put_file(path, results_label(leaf.job))) if path.exists() else "no file"
                 if found != leaf.results.cid:
                     log.error("results_lost", job=leaf.job, shard=leaf.shard, expected=leaf.results.cid, found=found)
-            self.store.put_bytes(batch.manifest)
+            for job in {leaf.job for leaf in leaves}:
+                self.store.put_bytes(batch.manifest, results_label(job))
         except StoreFailed as fault:
             log.error("results_not_served", epoch=batch.epoch, reason=str(fault))
+
+    def unpublish(self, jobs: Iterable[JobId]) -> None:
+        """What was published for jobs that are over is served as long as the store has room."""
+        for job in jobs:
+            self.store.unpin_all(results_label(job))
 
     def submit(self, key: str, call: Call, deadline: int | None, max_fee: int | None = None) -> Intent:
         """Hands a call to the outbox. One that ended without effect is tried again, once a block."""

@@ -40,10 +40,19 @@ def free_bytes(folder: Path) -> int:
 
 
 class Shelf:
-    """Thread-safe. ``folder`` holds one file a model; what a crash left half written is removed."""
+    """Thread-safe. ``folder`` holds one file a model; what a crash left half written is removed.
 
-    def __init__(self, folder: Path, room: Room, free: Callable[[Path], int] = free_bytes) -> None:
-        self._folder, self._room, self._free = folder, room, free
+    ``spare(size)`` frees so many bytes elsewhere on the disk, as far as it can, before a model has to go.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        room: Room,
+        free: Callable[[Path], int] = free_bytes,
+        spare: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        self._folder, self._room, self._free, self._spare = folder, room, free, spare
         self._lock = threading.Lock()
         self._writing = 0  # bytes that are about to be written anywhere
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +96,9 @@ class Shelf:
         with self._lock:
             idle = self._idle() if evict else []
             short = self._short(size)
+            if short > 0:
+                self._spare(short)
+                short = self._short(size)
             if short > sum(self._places[cid].size for cid in idle):
                 raise NoRoom(f"the disk is {short} bytes short of the {self._room.min_free_bytes} to be left free")
             for cid in idle:

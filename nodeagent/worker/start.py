@@ -20,6 +20,7 @@ from nodeagent.chain.rpc import Rpc
 from nodeagent.chain.scan import Scanner
 from nodeagent.config import GWEI, Home, NodeConfig
 from nodeagent.content import open_content
+from nodeagent.content.backends import Backends
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
 from nodeagent.content.rate import Rate
@@ -36,11 +37,11 @@ from nodeagent.worker.agent import Agent, Habits
 from nodeagent.worker.appealbook import AppealBook
 from nodeagent.worker.appeals import Policy
 from nodeagent.worker.bench import Bench
-from nodeagent.worker.compute import Pantry
 from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.hands import Hands
 from nodeagent.worker.ledger import Ledger
 from nodeagent.worker.live import only_one, write_live
+from nodeagent.worker.pantry import Pantry
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
@@ -117,13 +118,13 @@ def open_agent(
         ledger = Ledger(home.database)
         stack.callback(ledger.close)
         ledger.bind({"chain": str(deployment.chain_id), "market": deployment.market, "node": str(node)})
-        store = open_content(home.path, config.kubo_api)
+        store = open_content(home.path, config.kubo_api, config.content_max_bytes)
         up, down = Rate(config.upload_kib_s << 10), Rate(config.download_kib_s << 10)
         gateway = stack.enter_context(Gateway(store.local, config.gateway_host, config.gateway_port, rate=up))
         url = config.public_url or gateway.url
         wake = threading.Event()
         outbox = _open_outbox(rpc, account, ledger, deployment, config)
-        bench = _open_bench(home, config, jail, Fetcher(store, rate=down), store, wake)
+        bench = _open_bench(home, config, jail, Fetcher(store, kubo=store.kubo, rate=down), store, wake)
         stack.callback(bench.close)
         hands = Hands(rpc, deployment, doors, outbox, ledger, store, home.pending, node)
         stagger = config.settle_stagger_blocks
@@ -223,7 +224,8 @@ def _open_bench(
     if CANONICAL not in ids:
         log.warning("runtime_missing", runtime=CANONICAL, hint="nodeagent init brings it; until then all is passed")
     room = Room(config.payload_max_bytes, config.payload_min_free_bytes)
-    pantry = Pantry(store, fetcher, payload, ids, room, admission(config), config.gateways)
+    backends = Backends(config.content_order, config.gateways, kubo=config.kubo_api is not None)
+    pantry = Pantry(store, fetcher, payload, ids, room, admission(config), backends)
     return Bench(pantry, executors, home.pending, wake, fresh=lambda: executor("executor-again"))
 
 

@@ -64,7 +64,7 @@ def test_export_then_import__other_home__the_same_file(
     assert run(nodeagent, "--home", tmp_path / "home", "content", "export", cid, car).code == 0
     told = run(quorate, "--home", tmp_path / "other", "content", "import", car)
     assert (told.code, told.out.strip()) == (0, str(cid))
-    assert other.get_bytes(cid, len(DATA)) == DATA and other.pins() == [cid]
+    assert other.get_bytes(cid, len(DATA)) == DATA and other.pins() == {cid: [""]}
     assert run(nodeagent, "content", "--home", tmp_path / "other", "export", "--file", cid, tmp_path / "file").code == 0
     assert (tmp_path / "file").read_bytes() == DATA
 
@@ -72,7 +72,7 @@ def test_export_then_import__other_home__the_same_file(
 def test_ls__json__files_and_what_all_takes(run: Runner, store: LocalStore, cid: Cid, tmp_path: Path) -> None:
     held = json.loads(run(nodeagent, "content", "--home", tmp_path / "home", "ls", "--json").out)
     assert held == {
-        "files": [{"cid": str(cid), "bytes": len(DATA)}],
+        "files": [{"cid": str(cid), "bytes": len(DATA), "needed_for": ["itself"]}],
         "blocks": len(list(store.block_cids())),
         "bytes": store.total_bytes(),
     }
@@ -91,6 +91,33 @@ def test_verify__rotten_leaf__removed_and_the_file_is_not_whole(
     assert not store.has(leaf)
     listed = run(nodeagent, "content", "--home", tmp_path / "home", "ls")
     assert f"{cid}  {len(DATA):,} bytes" in listed.out
+
+
+def test_verify__payload_of_a_job_that_was_never_fetched__is_no_fault(
+    run: Runner, store: LocalStore, cid: Cid, tmp_path: Path
+) -> None:
+    store.pin(Cid.of(b"of others"), "payload-1")
+    assert run(nodeagent, "content", "--home", tmp_path / "home", "verify").code == 0
+    store.pin(Cid.of(b"of others"), "results-1")
+    assert run(nodeagent, "content", "--home", tmp_path / "home", "verify").code == 1
+
+
+def test_gc__what_is_not_pinned__goes_and_what_is_stays(
+    run: Runner, store: LocalStore, cid: Cid, tmp_path: Path
+) -> None:
+    for data in (b"x" * (2 << 20), b"y" * 100):
+        store.unpin(store.put_bytes(data))
+    store.pin(cid, "results-7")
+    store.unpin(cid)
+    command = (nodeagent, "content", "--home", tmp_path / "home")
+    assert "for results-7" in run(*command, "ls").out
+    before = store.total_bytes()
+    kept = json.loads(run(*command, "gc", "--keep", 1000, "--json").out)
+    assert kept == {"removed_bytes": 0, "bytes": before}
+    told = run(*command, "gc")
+    assert told.code == 0 and store.has_all(cid)
+    assert store.total_bytes() == len(DATA) + len(store.load(cid))
+    assert f"{store.total_bytes():,} bytes are left" in told.out
 
 
 @pytest.mark.parametrize(
@@ -120,7 +147,7 @@ def test_commands__cid_or_file_that_is_not_there__say_what(
 def test_import__no_car__is_refused_and_pins_nothing(run: Runner, store: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "file.car").write_bytes(b"not a CAR at all")
     told = run(nodeagent, "content", "--home", store.root.parent, "import", tmp_path / "file.car")
-    assert told.code == 1 and "malformed CAR" in told.err and store.pins() == []
+    assert told.code == 1 and "malformed CAR" in told.err and store.pins() == {}
 
 
 def test_home__without_content__is_usage(run: Runner, tmp_path: Path) -> None:

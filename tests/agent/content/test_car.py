@@ -78,7 +78,7 @@ def test_export_and_import__another_store__same_file_pinned(store: LocalStore, t
     other = LocalStore(tmp_path / "other")
     with (tmp_path / "file.car").open("rb") as stream:
         assert other.import_car(stream) == (cid,)
-    assert other.get_bytes(cid, 300) == numbers(300) and other.pins() == [cid]
+    assert other.get_bytes(cid, 300) == numbers(300) and other.pins() == {cid: [""]}
 
 
 def test_export__block_missing__leaves_what_was_there(store: LocalStore, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_import__wrong_bytes_after_good_ones__keeps_only_what_was_verified(store
     lie = varint.encode(36 + 4) + ONE.binary + b"evil"
     with pytest.raises(MalformedCar):
         store.import_car(io.BytesIO(CAR + lie))
-    assert set(store.block_cids()) == set(BLOCKS) and store.pins() == []
+    assert set(store.block_cids()) == set(BLOCKS) and store.pins() == {}
 
 
 def test_import__without_a_leaf__says_which_and_pins_nothing(store: LocalStore) -> None:
@@ -154,4 +154,4 @@ def test_import__without_a_leaf__says_which_and_pins_nothing(store: LocalStore) 
     rest = [varint.encode(36 + len(b)) + cid.binary + b for cid, b in BLOCKS.items() if cid != leaf]
     with pytest.raises(BlockMissing):
         store.import_car(io.BytesIO(header([ROOT]) + b"".join(rest)))
-    assert store.pins() == []
+    assert store.pins() == {}

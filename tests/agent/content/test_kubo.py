@@ -7,21 +7,26 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from content_faults import FaultServer, resets, running, says, stalls
+from content_faults import Behaviour, FaultServer, resets, running, says, serves, stalls
 
 from nodeagent.content import Cid, open_content
+from nodeagent.content.backends import KUBO, Backends
 from nodeagent.content.errors import (
+    AllSourcesFailed,
     BlockMissing,
     KuboDisagrees,
     KuboTimeout,
     KuboUnavailable,
+    SourceLacksBlock,
+    SourceSentWrongBytes,
+    SourceUnreachable,
     UnreadableFile,
     WrongBytes,
 )
+from nodeagent.content.fetch import Fetcher
 from nodeagent.content.kubo import KuboStore
 from nodeagent.errors import Fatal, Transient
 
-MIB = 1 << 20
 pytestmark = pytest.mark.filterwarnings("ignore:The 'strict' parameter:FutureWarning")
 
 
@@ -38,7 +43,7 @@ def test_load__daemon_sends_other_bytes__is_refused() -> None:
 
 
 def test_load__daemon_sends_too_much__is_cut() -> None:
-    with running(says(bytes(2 * MIB + 1))) as (server,), pytest.raises(KuboUnavailable, match="more than 2097152"):
+    with running(says(bytes((2 << 20) + 1))) as (server,), pytest.raises(KuboUnavailable, match="more than 2097152"):
         KuboStore(server.url).load(Cid.of(b"good"))
 
 
@@ -121,9 +126,9 @@ def test_open_content__without_kubo__is_one_local_store(tmp_path: Path) -> None:
     assert store.kubo is None and store.local.root == tmp_path / "content"
     assert store.has(cid) and store.get_bytes(cid, 1) == b"x" and not store.has(Cid.of(b"y"))
     store.unpin(cid)
-    assert store.local.pins() == []
+    assert store.local.pins() == {}
     store.pin(cid)
-    assert store.local.pins() == [cid]
+    assert store.local.pins() == {cid: [""]}
 
 
 def test_layered__daemon_away__goes_on_with_the_local_copy(tmp_path: Path) -> None:
@@ -138,12 +143,41 @@ def test_layered__daemon_away__goes_on_with_the_local_copy(tmp_path: Path) -> No
         store.load(Cid.of(b"y"))
 
 
-def test_layered__daemon_lies__nothing_of_it_reaches_the_disk(tmp_path: Path) -> None:
-    with running(says(b"evil")) as (server,):
+def test_fetch__daemon_lies__nothing_of_it_reaches_the_disk_and_the_next_serves(tmp_path: Path) -> None:
+    good = b"good"
+    with running(says(b"evil"), serves({Cid.of(good): good})) as (server, honest):
         store = open_content(tmp_path, server.url)
-        with pytest.raises(BlockMissing):
-            store.load(Cid.of(b"good"))
-    assert list(store.local.block_cids()) == []
+        fetcher = Fetcher(store, kubo=store.kubo)
+        with pytest.raises(AllSourcesFailed) as caught:
+            fetcher.fetch(Cid.of(good), [KUBO], max_bytes=10)
+        assert [type(failure) for failure in caught.value.failures] == [SourceSentWrongBytes]
+        assert list(store.local.block_cids()) == []
+        Fetcher(store, kubo=store.kubo).fetch(Cid.of(good), [KUBO, honest.url], max_bytes=10)
+    assert store.get_bytes(Cid.of(good), 10) == good
+
+
+@pytest.mark.parametrize(
+    ("behave", "kind"),
+    [
+        (says(kubo_error("block was not found locally (offline)"), "500 Internal Server Error"), SourceLacksBlock),
+        (says(kubo_error("disk on fire"), "500 Internal Server Error"), SourceUnreachable),
+        (resets, SourceUnreachable),
+    ],
+)
+def test_fetch__daemon_has_no_answer__is_that_source_s_failure(tmp_path: Path, behave: Behaviour, kind: type) -> None:
+    with running(behave) as (server,):
+        store = open_content(tmp_path, server.url)
+        with pytest.raises(AllSourcesFailed) as caught:
+            Fetcher(store, kubo=store.kubo).fetch(Cid.of(b"good"), [KUBO], max_bytes=10)
+    assert [(type(failure), failure.source) for failure in caught.value.failures] == [(kind, KUBO)]
+
+
+def test_line__any_order__each_once_and_only_who_is_named() -> None:
+    peers, gateways = ["http://a", "http://b"], ["http://b", "http://g"]
+    assert Backends(gateways=gateways, kubo=True).line(peers) == [KUBO, "http://a", "http://b", "http://g"]
+    assert Backends(gateways=gateways).line(peers) == ["http://a", "http://b", "http://g"]
+    order = Backends(("gateways", "kubo"), gateways, kubo=True)
+    assert order.line(peers) == ["http://b", "http://g", KUBO]
 
 
 def test_import__content_package__does_not_load_the_network_libraries() -> None:

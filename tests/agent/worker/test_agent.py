@@ -26,12 +26,14 @@ class Anything:
 
 def test_prune__job_is_over__its_payload_is_given_up_and_others_are_not(tmp_path: Path) -> None:
     given: list[frozenset[bytes]] = []
+    ended: list[Any] = []
     agent: Any = SimpleNamespace(
         hands=SimpleNamespace(
             deployment=SimpleNamespace(ring=128, settle_grace=8, report_epochs=4),
             ledger=Ledger(tmp_path / "agent.db"),
             outbox=Anything(),
             pending=tmp_path,
+            unpublish=ended.append,
         ),
         world=world([posted(1), posted(2, post_epoch=500)]),
         bench=SimpleNamespace(forget=given.append),
@@ -41,7 +43,7 @@ def test_prune__job_is_over__its_payload_is_given_up_and_others_are_not(tmp_path
         _warmed={JobId(1), JobId(2)},
     )
     Agent._prune(agent, 400 * EB)
-    assert given == [{bytes([1]) * 32}]
+    assert given == [{bytes([1]) * 32}] and [set(jobs) for jobs in ended] == [{JobId(1)}]
     assert set(agent.world.jobs) == agent._warmed == {JobId(2)}
 
 

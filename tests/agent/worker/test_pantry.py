@@ -13,13 +13,15 @@ import pytest
 from scene import posted, world
 
 from nodeagent.content import Cid, LayeredStore, open_content
+from nodeagent.content.backends import Backends
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
 from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
 from nodeagent.runtimes.types import CANONICAL, ShardSpec, TaskResult
 from nodeagent.worker.admission import Admission
-from nodeagent.worker.compute import Mismatch, Order, Over, Pantry, Warm, run_again, run_shard
+from nodeagent.worker.compute import Order, Over, Warm, run_again, run_shard
+from nodeagent.worker.pantry import Mismatch, Pantry
 from nodeagent.worker.shelf import NoRoom, Room
 from nodeagent.worker.world import Job
 
@@ -67,7 +69,9 @@ class Place:
     def opened(self) -> Pantry:
         fetcher, runtimes = Fetcher(self.store), {CANONICAL: RUNTIME}
         pantry = self.folder / "pantry"
-        return Pantry(self.store, fetcher, pantry, runtimes, self.room, self.admission, self.gateways)
+        return Pantry(
+            self.store, fetcher, pantry, runtimes, self.room, self.admission, Backends(gateways=self.gateways)
+        )
 
     def held(self, part: str = "models") -> set[str]:
         return {file.name for file in (self.folder / "pantry" / part).iterdir()}
@@ -176,7 +180,7 @@ def test_prepare__disk_is_full__a_pass_and_no_half_file(
     place: Place, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     job, _, _ = put_job(place.store, b"model")
-    monkeypatch.setattr("nodeagent.worker.compute.sync_file", full)
+    monkeypatch.setattr("nodeagent.worker.pantry.sync_file", full)
     with pytest.raises(Pass, match="No space left"):
         place.pantry.prepare(order(job, again=again), never)
     assert place.held() == place.held("again") == place.held("inputs") == set()
@@ -240,16 +244,30 @@ def test_run_again__two_shards_of_one_job__neither_takes_the_others_model(place:
 # --- jobs that are over -----------------------------------------------------------------------------------------------
 
 
-def test_forget__job_is_over__its_payload_goes_and_pinned_files_stay(place: Place) -> None:
+def free(place: Place) -> None:
+    """Has go what nobody needs."""
+    place.store.local.collect()
+
+
+def test_prepare__job_is_open__its_payload_is_needed(place: Place) -> None:
+    job, model, shards = put_job(place.theirs, b"model")
+    with Gateway(place.theirs.local) as gateway:
+        place.pantry.prepare(order(job, 1, gateway.url), never).free()
+    free(place)
+    needed = {Cid.from_digest(job.manifest), model, shards[1]}
+    assert set(place.store.local.block_cids()) == needed
+
+
+def test_forget__job_is_over__its_payload_may_go_and_what_else_is_needed_stays(place: Place) -> None:
     job, model, shards = put_job(place.theirs, b"model")
     with Gateway(place.theirs.local) as gateway:
         place.pantry.prepare(order(job, 1, gateway.url), never).free()
     result = place.store.put_bytes(b"a result to be served")
     place.store.put_bytes(b"inputs 1 of 1")  # ours as well: pinned
     place.pantry.forget(Over(frozenset([job.manifest, bytes(32)])))
-    assert place.held() == set() and not place.store.has(model)
-    assert place.store.has(Cid.from_digest(job.manifest)), "whoever fetches results needs it"
-    assert place.store.has(result) and place.store.has(shards[1])
+    assert place.held() == set() and place.store.has(model), "as long as there is room"
+    free(place)
+    assert set(place.store.local.block_cids()) == {result, shards[1]}
 
 
 def test_forget__another_job_has_the_model__it_stays_until_that_one_is_over(place: Place) -> None:
@@ -258,8 +276,10 @@ def test_forget__another_job_has_the_model__it_stays_until_that_one_is_over(plac
         for job in (first, second):
             place.pantry.prepare(order(job, 0, gateway.url), never).free()
     place.pantry.forget(Over(frozenset([first.manifest])))
+    free(place)
     assert place.held() == {str(model)} and place.store.has(model)
     place.pantry.forget(Over(frozenset([second.manifest])))
+    free(place)
     assert place.held() == set() and not place.store.has(model)
 
 
@@ -268,8 +288,8 @@ def test_forget__after_a_restart__finds_what_an_earlier_run_brought(place: Place
     with Gateway(place.theirs.local) as gateway:
         place.pantry.prepare(order(job, 0, gateway.url), never).free()
     place.opened().forget(Over(frozenset([job.manifest])))
-    assert place.held() == set()
-    assert list(place.store.local.block_cids()) == [Cid.from_digest(job.manifest)]
+    free(place)
+    assert place.held() == set() and list(place.store.local.block_cids()) == []
 
 
 def test_forget__shard_is_running__its_model_stays(place: Place) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from content_faults import numbers
 
-from nodeagent.content import Budget, Cid, ContentStore, LayeredStore, LocalStore
+from nodeagent.content import Budget, Cid, LayeredStore, LocalStore
+from nodeagent.content.backends import KUBO
 from nodeagent.content.errors import BlockMissing, BudgetExceeded, KuboTimeout, WrongBytes
+from nodeagent.content.fetch import Fetcher
 from nodeagent.content.kubo import KuboStore
 
 if TYPE_CHECKING:
@@ -71,13 +73,16 @@ def test_version__real_daemon_far_newer_than_the_library__is_told(kubo: KuboStor
     assert kubo.version().split(".")[0].isdigit()
 
 
-def test_layered__real_daemon__reads_local_first_then_kubo_and_keeps_it(kubo: KuboStore, tmp_path: Path) -> None:
-    store: ContentStore = LayeredStore(LocalStore(tmp_path), kubo)
-    only_kubo, both = kubo.put_bytes(b"only kubo has this"), store.put_bytes(b"both have this")
-    assert kubo.has(both)
-    assert store.has(only_kubo)
-    assert store.get_bytes(only_kubo, 100) == b"only kubo has this"
-    assert LocalStore(tmp_path).get_bytes(only_kubo, 100) == b"only kubo has this"
+def test_layered__real_daemon__writes_to_both_and_fetches_what_only_kubo_has(kubo: KuboStore, tmp_path: Path) -> None:
+    store = LayeredStore(LocalStore(tmp_path), kubo)
+    only_kubo, both = kubo.put_bytes(numbers(3 * MIB)), store.put_bytes(b"both have this")
+    assert kubo.has(both) and not store.has(only_kubo)
+    report = Fetcher(store, kubo=kubo).fetch(only_kubo, [KUBO], max_bytes=3 * MIB)
+    assert (report.blocks_fetched, report.failures) == (4, ())
+    assert LocalStore(tmp_path).get_bytes(only_kubo, 3 * MIB) == numbers(3 * MIB)
     store.unpin(both)
+    store.put_bytes(b"of a job", "results-1")
+    store.unpin_all("results-1")
+    assert store.local.pins() == {}
     with pytest.raises(BlockMissing):
         store.load(Cid.of(b"neither has this"))
