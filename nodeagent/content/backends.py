@@ -20,7 +20,8 @@ from nodeagent.content.errors import (
 
 if TYPE_CHECKING:
     from nodeagent.content.kubo import KuboStore
-    from nodeagent.content.transport import Cut, Transport
+    from nodeagent.content.transport import Transport
+    from nodeagent.content.watch import Cut
 
 Backend = Literal["kubo", "peers", "gateways"]
 ORDER: Final[tuple[Backend, ...]] = ("kubo", "peers", "gateways")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nodeagent.content.cid import Cid
-from nodeagent.content.transport import Cut
+from nodeagent.content.watch import Cut
 
 
 class BlockSource(Protocol):

@@ -1,31 +1,31 @@
 """One block over HTTP from one source: bounded in bytes, in time and in rate; nothing here touches the disk.
 
 No redirect is followed, no proxy of the environment is used, no content encoding is accepted. A source is a base
-URL, ``http(s)://host[:port][/prefix]``, to which ``/ipfs/<cid>?format=raw`` is added.
+URL, ``http(s)://host[:port][/prefix]``, to which ``/ipfs/<cid>?format=raw`` is added. One that does not serve that is
+asked for a CAR of the one block.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.client import IncompleteRead as ShortRead
-from typing import Final, Protocol, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
-from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3.response import BaseHTTPResponse
 
+from nodeagent.content.car import CarReader
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
+    MalformedCar,
     SourceAnsweredBadly,
     SourceLacksBlock,
     SourceSentTooMuch,
@@ -35,8 +35,12 @@ from nodeagent.content.errors import (
     WrongBytes,
 )
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
+from nodeagent.content.watch import Cut, Cuts, Watch, Watched, watched_pools
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
+CAR_TYPE: Final = "application/vnd.ipld.car"
+_RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
+_CAR_BYTES: Final = 4096  # what a CAR of one block has besides the block
 _READ_BYTES: Final = 1 << 18
 _MAX_URL_CHARS: Final = 512
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # else strangers' answers write into the operator's log
@@ -67,28 +71,6 @@ class FetchLimits:
 DEFAULT_LIMITS: Final = FetchLimits()
 
 
-class Cut:
-    """Ends one request from another thread, whatever its source sends. One that is still connecting ends after that."""
-
-    def __init__(self) -> None:
-        self.done = False
-        self._lock = threading.Lock()
-        self._connection: socket.socket | None = None
-
-    def __call__(self) -> None:
-        with self._lock:
-            self.done = True
-            if self._connection is not None:
-                _shut(self._connection)
-
-    def attach(self, connection: socket.socket | None) -> None:
-        """Tells which connection the request waits on; None when it does not any more and others may use it."""
-        with self._lock:
-            self._connection = connection
-            if self.done and connection is not None:
-                _shut(connection)
-
-
 class Transport:
     """Pooled connections to any number of sources; safe for several threads."""
 
@@ -100,22 +82,16 @@ class Transport:
             retries=False,
             timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.stall_s),
         )
-        self._cuts = _Cuts()
-        self._pools.pool_classes_by_scheme = _watched_pools(limits.block_s, self._cuts)
+        self._cuts = Cuts()
+        self._pools.pool_classes_by_scheme = watched_pools(limits.block_s, self._cuts)
 
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         """The verified block ``cid`` from ``source``; raises a ``SourceFailure`` of the kind that fits."""
-        url = f"{base_url(source)}/ipfs/{cid}?format=raw"
         self._cuts.mine = cut = cut or Cut()
         try:
-            body = self._get(source, url)
-        except _Dropped as drop:  # an idle pooled connection may be closed just as it is used: once more, afresh
-            if cut.done:
-                raise SourceStalled(source, "cut") from drop
-            try:
-                body = self._get(source, url)
-            except _Dropped as error:
-                raise SourceUnreachable(source, error.reason) from error
+            body = self._ask(source, cid, cut, *_RAW)
+        except _NotServed:
+            body = _only_block(source, cid, self._ask(source, cid, cut, *_CAR))
         try:
             return cid.verify(body)
         except WrongBytes as error:
@@ -125,16 +101,29 @@ class Transport:
         """Close every pooled connection."""
         self._pools.clear()
 
-    def _get(self, source: str, url: str) -> bytes:
-        headers = {"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "quorate"}
+    def _ask(self, source: str, cid: Cid, cut: Cut, query: str, kind: str) -> bytes:
+        url = f"{base_url(source)}/ipfs/{cid}?{query}"
+        try:
+            return self._get(source, url, kind)
+        except _Dropped as drop:  # an idle pooled connection may be closed just as it is used: once more, afresh
+            if cut.done:
+                raise SourceStalled(source, "cut") from drop
+            try:
+                return self._get(source, url, kind)
+            except _Dropped as error:
+                raise SourceUnreachable(source, error.reason) from error
+
+    def _get(self, source: str, url: str, kind: str) -> bytes:
+        headers = {"Accept": kind, "Accept-Encoding": "identity", "User-Agent": "quorate"}
         with _typed(source) as exchange:
             response = self._pools.request(
                 "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
             )
-            exchange.watch = watch = cast(_Watched, response).watch
+            exchange.watch = watch = cast(Watched, response).watch
             try:
-                _check_head(source, response, self._limits.max_block_bytes)
-                body = self._body(source, response)
+                most = self._limits.max_block_bytes + (_CAR_BYTES if kind == CAR_TYPE else 0)
+                _check_head(source, response, most)
+                body = self._body(source, response, most)
             except BaseException:
                 response.close()  # unread bytes may follow: never reuse such a connection
                 raise
@@ -146,12 +135,12 @@ class Transport:
             response.release_conn()
             return body
 
-    def _body(self, source: str, response: BaseHTTPResponse) -> bytes:
+    def _body(self, source: str, response: BaseHTTPResponse, most: int) -> bytes:
         limits, body, started = self._limits, bytearray(), self._clock()
         while chunk := response.read1(_READ_BYTES):  # what has arrived, at most so much: a trickle is seen at once
             body += chunk
-            if len(body) > limits.max_block_bytes:
-                raise SourceSentTooMuch(source, f"more than {limits.max_block_bytes} bytes for one block")
+            if len(body) > most:
+                raise SourceSentTooMuch(source, f"more than {most} bytes for one block")
             took = self._clock() - started
             if took > limits.stall_s and len(body) < limits.min_rate * took:
                 rate = f"{len(body)} bytes in {took:.1f} s, at least {limits.min_rate} a second asked"
@@ -186,6 +175,8 @@ def _check_head(source: str, response: BaseHTTPResponse, limit: int) -> None:
         raise SourceLacksBlock(source, f"HTTP {status}: does not hold it")
     if 300 <= status < 400:
         raise SourceAnsweredBadly(source, f"HTTP {status}: redirects are not followed")
+    if status in (406, 415):
+        raise _NotServed(source, f"HTTP {status}: does not serve what was asked for")
     if status != 200:
         raise SourceAnsweredBadly(source, f"HTTP {status}")
     encoding = response.headers.get("Content-Encoding", "identity")
@@ -200,6 +191,20 @@ def _check_head(source: str, response: BaseHTTPResponse, limit: int) -> None:
         raise SourceSentTooMuch(source, f"{length[:32]} bytes announced, at most {limit} allowed for one block")
 
 
+def _only_block(source: str, cid: Cid, car: bytes) -> bytes:
+    try:
+        for found, block in CarReader(io.BytesIO(car)):
+            if found == cid:
+                return block
+    except MalformedCar as error:
+        raise SourceAnsweredBadly(source, error.reason) from error
+    raise SourceAnsweredBadly(source, f"a CAR without the block, {len(car)} bytes")
+
+
+class _NotServed(SourceAnsweredBadly):
+    """The source does not serve this form of content."""
+
+
 class _Dropped(Exception):
     """The peer closed the connection without an answer, or in the middle of one."""
 
@@ -208,70 +213,9 @@ class _Dropped(Exception):
         self.reason = reason
 
 
-class _Watch(threading.Timer):
-    """Cuts a connection when its exchange is not over in time; ``expired`` tells that it did."""
-
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
-        super().__init__(seconds, self._cut)
-        self.daemon = True
-        self._connection = connection
-        self.expired = False
-
-    def _cut(self) -> None:
-        self.expired = True
-        _shut(self._connection)
-
-
-class _Cuts(threading.local):
-    mine = Cut()  # the cut of the request that a thread makes
-
-
-class _Watched(Protocol):
-    watch: _Watch  # set by the connections that ``_watched_pools`` makes
-
-
 @dataclass(slots=True)
 class _Exchange:
-    watch: _Watch | None = None
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _watched_pools(seconds: float, cuts: _Cuts) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections put every exchange under a ``_Watch`` and in reach of its ``Cut``."""
-
-    def watched(connection: HTTPConnection, answer: Callable[[], HTTPResponse]) -> HTTPResponse:
-        watch = _Watch(connection.sock, seconds)
-        watch.start()
-        cuts.mine.attach(connection.sock)
-        try:
-            response = answer()
-        except BaseException as error:
-            watch.cancel()
-            if watch.expired:
-                raise TimeoutError("not finished in time") from error  # urllib3 makes it a ReadTimeoutError
-            raise
-        response.watch = watch  # type: ignore[attr-defined]
-        return response
-
-    class Plain(HTTPConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            return watched(self, super().getresponse)
-
-    class Tls(HTTPSConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            return watched(self, super().getresponse)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = Tls
-
-    return {"http": PlainPool, "https": TlsPool}
+    watch: Watch | None = None
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Final
 
 from content_faults import (
     Behaviour,
+    answers_in_cars,
     blocks_of,
     hangs_up_after,
     numbers,
@@ -23,6 +24,7 @@ from content_faults import (
 )
 
 from nodeagent.content import Cid
+from nodeagent.content.car import header, section
 from nodeagent.content.errors import (
     SourceAnsweredBadly,
     SourceFailure,
@@ -193,4 +195,22 @@ WAITS: Final = {
     ),
 }
 
-ATTACKS: Final[Mapping[str, Attack]] = {**WRONG, **STATUSES, **ENCODINGS, **LENGTHS, **FLOODS, **WAITS}
+
+def car_of(cid: Cid, block: bytes) -> bytes:
+    return header([cid]) + section(cid, block)
+
+
+CARS: Final = {
+    "no form of content": Attack(says(b"no", "406 Not Acceptable"), SourceAnsweredBadly, "does not serve what"),
+    "CAR that is none": Attack(answers_in_cars(lambda _: EVIL), SourceAnsweredBadly, "header"),
+    "CAR of wrong bytes": Attack(answers_in_cars(lambda _: car_of(ROOT, EVIL)), SourceAnsweredBadly, "not those of"),
+    "CAR of another block": Attack(
+        answers_in_cars(lambda _: car_of(Cid.of(EVIL), EVIL)), SourceAnsweredBadly, "without the block"
+    ),
+    "CAR that is cut off": Attack(
+        answers_in_cars(lambda _: car_of(ROOT, BLOCK)[:-1]), SourceAnsweredBadly, "1 bytes short"
+    ),
+    "CAR too large": Attack(answers_in_cars(lambda _: bytes(3 * MIB)), SourceSentTooMuch, "at most 2101248"),
+}
+
+ATTACKS: Final[Mapping[str, Attack]] = {**CARS, **WRONG, **STATUSES, **ENCODINGS, **LENGTHS, **FLOODS, **WAITS}

@@ -158,6 +158,16 @@ def serves(blocks: Mapping[Cid, bytes]) -> Behaviour:
     return behave
 
 
+def answers_in_cars(car: Callable[[str], bytes]) -> Behaviour:
+    """A source that serves CARs alone: ``car`` gives one for a path, 406 whatever else is asked for."""
+
+    def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        served = says(car(path)) if "?format=car&dag-scope=block" in path else says(b"cars only", "406 Not Acceptable")
+        served(connection, path, stopped)
+
+    return behave
+
+
 def resets(connection: socket.socket, path: str, stopped: threading.Event) -> None:
     """Drop the connection with a TCP reset instead of an answer."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")

@@ -11,6 +11,7 @@ from content_attacks import TickingClock
 from content_faults import (
     SMALL,
     FaultServer,
+    answers_in_cars,
     blocks_of,
     files_under,
     numbers,
@@ -22,6 +23,7 @@ from content_faults import (
 )
 
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.car import header, section
 from nodeagent.content.errors import (
     AllSourcesFailed,
     BudgetExceeded,
@@ -141,6 +143,18 @@ def test_fetch__each_source_has_half_the_blocks__both_are_used(store: LocalStore
         assert all(type(failure) is SourceLacksBlock for failure in report.failures)
         assert all(server.paths for server in servers)
     assert store.has_all(ROOT)
+
+
+def car_of(path: str) -> bytes:
+    cid = Cid.parse(path.removeprefix("/ipfs/").split("?")[0])
+    return header([cid]) + section(cid, BLOCKS[cid])
+
+
+def test_fetch__source_that_serves_cars_alone__is_asked_for_a_car_of_each_block(store: LocalStore) -> None:
+    with running(answers_in_cars(car_of)) as (server,):
+        report = Fetcher(store, QUICK).fetch(ROOT, [server.url], max_bytes=1000)
+    assert (report.blocks_fetched, report.failures) == (len(BLOCKS), ())
+    assert store.get_bytes(ROOT, 1000) == DATA
 
 
 def test_fetch__same_source_twice__is_asked_once_per_block(store: LocalStore, honest: FaultServer) -> None:

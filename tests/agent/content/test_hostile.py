@@ -25,8 +25,9 @@ from nodeagent.content import Cid, LocalStore
 from nodeagent.content.dagpb import MAX_LINKS
 from nodeagent.content.errors import AllSourcesFailed, SourceLacksBlock
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.transport import Cut, Transport
+from nodeagent.content.transport import Transport
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES, MIB
+from nodeagent.content.watch import Cut
 from nodeagent.errors import JobFault, Transient
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]

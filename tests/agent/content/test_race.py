@@ -33,7 +33,8 @@ from nodeagent.content.errors import (
     SourceStalled,
 )
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.transport import Cut, FetchLimits, Transport
+from nodeagent.content.transport import FetchLimits, Transport
+from nodeagent.content.watch import Cut
 
 DATA = numbers(100)
 ROOT, BLOCKS = blocks_of(DATA)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from content_faults import numbers
+from content_faults import answers_in_cars, numbers, running
 
 from nodeagent.content import MIB, Cid, LocalStore, unixfs
 from nodeagent.content.fetch import Fetcher
@@ -77,6 +77,21 @@ def test_car__either_way__same_bytes_and_same_roots(ipfs: Ipfs, tmp_path: Path, 
     theirs = LocalStore(tmp_path / "theirs")
     assert theirs.import_car(io.BytesIO(exported)) == (cid,)
     assert theirs.get_bytes(cid, size) == numbers(size)
+
+
+def test_fetch__kubo_behind_a_front_that_serves_cars_alone__arrives(daemon: Daemon, tmp_path: Path) -> None:
+    path = write(tmp_path / "model", 3_000_000)
+    cid = Cid.parse(daemon.ipfs.add(path))
+
+    def car(asked: str) -> bytes:
+        return subprocess.run(
+            ["curl", "--silent", "--fail", daemon.gateway + asked], check=True, capture_output=True
+        ).stdout
+
+    store = LocalStore(tmp_path / "store")
+    with running(answers_in_cars(car)) as (front,):
+        report = Fetcher(store).fetch(cid, [front.url], max_bytes=3_000_000)
+    assert report.failures == () and store.get_bytes(cid, 3_000_000) == path.read_bytes()
 
 
 @pytest.fixture
