@@ -6,8 +6,9 @@ A piece is one `forge test` with a seed of its own: the suites of `tests/invaria
 `testFuzz_…`. What a piece found is kept in `build/deep/state.json`, so a run may be interrupted and
 goes on where it stopped; it starts anew when contracts, tests or settings have changed, or with
 `--fresh`. Every run of a suite also fails by itself when a frequent action was too seldom done
-(tests/invariants/Counts.sol); here every action, the rarest too, must have succeeded `EACH` times
-in ten million calls, or its share of them.
+(tests/invariants/Counts.sol); here every action of every suite, the rarest too, must have succeeded
+`EACH` times in ten million calls, or its share of them. That a suite, an action or all fuzz tests are
+not there fails as well.
 
 Writes `build/deep.json`: {"suites": [{"name", "calls", "reverts", "actions": {name: times}}],
 "calls_total", "fuzz_runs", "passed"}. `fuzz_runs` are those of each fuzz test, but for
@@ -21,11 +22,12 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ STATE = HOME / "state.json"
 COUNTS = Path("build") / "deep" / "counts.txt"  # where the deep profile lets tests write
 REPORT = ROOT / "build" / "deep.json"
 SUITES = "tests/invariants/*.t.sol"
+COUNTED = ROOT / "tests" / "invariants" / "Counts.sol"
 DEPTH = 5_000  # calls of one run: a long story, whose cost still grows little
 PIECE = 1_000_000  # calls over all suites
 FUZZ_PIECE = 10_000
@@ -192,6 +195,8 @@ def fuzz(state: State, runs: int) -> None:
         ["--match-test", "^testFuzz_", "--fuzz-seed", str(state.seed)],
         {"FOUNDRY_FUZZ_RUNS": str(runs)},
     )
+    if not list(results(report)):
+        raise ForgeFailed("there is no test whose name begins with testFuzz_")
     state.failures += failures_of(report, state.seed)
     state.fuzz_runs += runs
 
@@ -199,14 +204,33 @@ def fuzz(state: State, runs: int) -> None:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def too_seldom(suite: Suite, each: int = EACH) -> list[str]:
-    """Return the actions of the protocol's suite that succeeded less often than their share."""
+def counted_actions(source: str) -> list[str]:
+    """Return what the protocol's suite counts, from the rows of `Counts.sol`."""
+    return re.findall(r'= Row\("([^"]+)", \d+\);', source)
+
+
+def too_seldom(suite: Suite, actions: Iterable[str], each: int = EACH) -> list[str]:
+    """Return the actions of a suite that succeeded less often than their share; `actions` must be among them."""
     least = max(1, each * suite.calls // CALLS)
+    done = dict.fromkeys(actions, 0) | suite.actions
     return [
         f"{suite.name}: '{action}' succeeded {times} times in {suite.calls} calls, not {least}"
-        for action, times in sorted(suite.actions.items())
+        for action, times in sorted(done.items())
         if times < least
     ]
+
+
+def shortcomings(state: State, suites: Iterable[str], counted: Iterable[str]) -> list[str]:
+    """Return what a finished run lacks: `suites` that did nothing, actions too seldom done."""
+    silent = [f"{name}: not a call was made" for name in suites if not state.suites.get(name, Suite(name)).calls]
+    if not counted:
+        silent.append(f"{COUNTED.name} has no row that can be read")
+    seldom = [
+        line
+        for suite in state.suites.values()
+        for line in too_seldom(suite, counted if suite.name == "ProtocolInvariants" else suite.actions)
+    ]
+    return silent + seldom
 
 
 def piece_shape(left: int, invariants: int) -> tuple[int, int]:
@@ -220,10 +244,14 @@ def piece_shape(left: int, invariants: int) -> tuple[int, int]:
     return max(1, min(share, PIECE // max(1, invariants)) // DEPTH), DEPTH
 
 
-def go_on(state: State, calls: int, fuzz_runs: int, deadline: float) -> bool:
+def listed() -> dict[str, int]:
+    """Return every suite with how many invariants it has."""
+    found = forge_json(["--list", "--match-path", SUITES, "--match-test", "^invariant_"], {})
+    return {name: len(tests) for suites in found.values() for name, tests in suites.items()}
+
+
+def go_on(state: State, invariants: int, calls: int, fuzz_runs: int, deadline: float) -> bool:
     """Play pieces until both goals are reached; False when time ran out before."""
-    listed = forge_json(["--list", "--match-path", SUITES, "--match-test", "^invariant_"], {})
-    invariants = sum(len(t) for suites in listed.values() for t in suites.values())
     while not state.failures and (state.calls < calls or state.fuzz_runs < fuzz_runs):
         if time.monotonic() > deadline:
             return False
@@ -273,12 +301,13 @@ def main(arguments: list[str] | None = None) -> int:
     deadline = float("inf") if chosen.minutes is None else time.monotonic() + 60 * chosen.minutes
     HOME.mkdir(parents=True, exist_ok=True)
     try:
-        finished = go_on(state, chosen.calls, chosen.fuzz_runs, deadline)
+        suites = listed()
+        finished = go_on(state, sum(suites.values()), chosen.calls, chosen.fuzz_runs, deadline)
     except ForgeFailed as failure:
         print(f"deep: forge gave no result; its last words:\n{failure}", file=sys.stderr)
         return 1
-    seldom = [] if "ProtocolInvariants" not in state.suites else too_seldom(state.suites["ProtocolInvariants"])
-    wrong = state.failures + (seldom if finished else [])
+    counted = counted_actions(COUNTED.read_text())
+    wrong = state.failures + (shortcomings(state, suites, counted) if finished else [])
     write_report(state, REPORT, finished and not wrong)
     for line in wrong:
         print(f"deep: {line}", file=sys.stderr)

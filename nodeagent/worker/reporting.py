@@ -106,11 +106,23 @@ def absent(world: World, book: DrawBook, now: Epoch, ring: int) -> list[Absent]:
 
 
 def wrong(world: World, book: DrawBook, case: Case) -> list[Wrong]:
-    """Other nodes' openings of any attempt of an appealed shard that are not its verdict; none without a verdict."""
+    """Other nodes' openings of any attempt of an appealed shard that are not its verdict; none without a verdict.
+
+    Whoever answered as this node did is not reported: a court that upheld something else was captured.
+    """
     job = world.jobs.get(case.job)
     if job is None or case.verdict is None:
         return []
-    return [fault for attempt in range(job.terms.max_attempts) for fault in _wrong_in(world, book, job, case, attempt)]
+    own = own_answers(world, case)
+    found = [fault for attempt in range(job.terms.max_attempts) for fault in _wrong_in(world, book, job, case, attempt)]
+    return [fault for fault in found if fault.root not in own]
+
+
+def own_answers(world: World, case: Case) -> frozenset[bytes]:
+    """What this node opened for an appealed shard, as its member or as a judge."""
+    batches = [lanes[world.node].leaves for lanes in world.opened.values() if world.node in lanes]
+    answers = {root_in(leaves, *key) for leaves in batches for key in (case.key, case.case_key)}
+    return frozenset(answer for answer in answers if answer is not None)
 
 
 def _wrong_in(world: World, book: DrawBook, job: Job, case: Case, attempt: int) -> list[Wrong]:

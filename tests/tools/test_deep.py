@@ -71,32 +71,39 @@ def test_failures_of__failedTests__areNamedWithTheSeed(tool: Tool) -> None:
 
 def test_too_seldom__rareAction__isNamed(tool: Tool) -> None:
     deep = tool("deep")
-    suite = deep.Suite("S", calls=5_000_000, actions={"often": 900, "edge": 150, "seldom": 149})
-    assert deep.too_seldom(suite) == ["S: 'seldom' succeeded 149 times in 5000000 calls, not 150"]
+    suite = deep.Suite("S", calls=5_000_000, actions={"seldom": 149, "enough": 150})
+    assert deep.too_seldom(suite, []) == ["S: 'seldom' succeeded 149 times in 5000000 calls, not 150"]
 
 
 def test_too_seldom__shortRun__wantsEachOnce(tool: Tool) -> None:
     deep = tool("deep")
-    suite = deep.Suite("S", calls=20, actions={"never": 0, "once": 1})
-    assert len(deep.too_seldom(suite)) == 1
+    suite = deep.Suite("S", calls=1_000, actions={"never": 0, "once": 1})
+    assert deep.too_seldom(suite, []) == ["S: 'never' succeeded 0 times in 1000 calls, not 1"]
 
 
-def test_load_state__sameCode__goesOn(tool: Tool, tmp_path: Path) -> None:
+def test_too_seldom__actionThatWasNeverCounted__isNamed(tool: Tool) -> None:
     deep = tool("deep")
-    state = deep.State("mark", seed=4, fuzz_runs=30)
-    deep.add_invariants(state, report(), {"post": 1})
-    state.save(tmp_path / "state.json")
-    assert deep.load_state(tmp_path / "state.json", "mark") == state
+    assert len(deep.too_seldom(deep.Suite("S", calls=10_000_000), ["post", "settle"])) == 2
 
 
-def test_load_state__otherCodeOrFailure__startsAnew(tool: Tool, tmp_path: Path) -> None:
+def test_counted_actions__theSuitesOwnTable__hasEveryRow(tool: Tool) -> None:
     deep = tool("deep")
-    path = tmp_path / "state.json"
-    assert deep.load_state(path, "mark") == deep.State("mark")
-    deep.State("other", seed=4).save(path)
-    assert deep.load_state(path, "mark") == deep.State("mark")
-    deep.State("mark", seed=4, failures=["S.t: why"]).save(path)
-    assert deep.load_state(path, "mark") == deep.State("mark")
+    source = deep.COUNTED.read_text()
+    names = deep.counted_actions(source)
+    assert len(names) == source.count("= Row(") == len(set(names)) > 60 and "resolve: overturned" in names
+
+
+def test_shortcomings__silentSuiteOrNoTable__isNamed(tool: Tool) -> None:
+    deep = tool("deep")
+    state = deep.State(
+        "mark", suites={"GarbageInvariants": deep.Suite("GarbageInvariants", 10**7, 0, {"spoiled": 299})}
+    )
+    found = deep.shortcomings(state, ["GarbageInvariants", "ProtocolInvariants"], [])
+    assert found == [
+        "ProtocolInvariants: not a call was made",
+        "Counts.sol has no row that can be read",
+        "GarbageInvariants: 'spoiled' succeeded 299 times in 10000000 calls, not 300",
+    ]
 
 
 def test_fingerprint__changedTest__isAnother(tool: Tool, tmp_path: Path) -> None:

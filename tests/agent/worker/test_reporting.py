@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from scene import (
     EB,
     ME,
@@ -110,8 +111,8 @@ def judged_wrong(answers: dict[int, bytes], verdict: bytes | None, attempt: int 
 
 
 def test_wrong__verdict__every_other_answer_of_others_with_its_slot() -> None:
-    found = judged_wrong({1: ROOT, 2: ROOT, 3: OTHER_ROOT}, OTHER_ROOT)
-    assert [(f.node, f.root, f.epoch, f.start) for f in found] == [(2, ROOT, C, C)], "its own lane is not its business"
+    found = judged_wrong({1: OTHER_ROOT, 2: ROOT, 3: OTHER_ROOT}, OTHER_ROOT)
+    assert [(f.node, f.root, f.epoch, f.start) for f in found] == [(2, ROOT, C, C)]
     w = world([*pool_of(3), posted(1)])
     draw = DrawBook(w, seeds(C)).get(w.jobs[JobId(1)], Shard(2), 0)
     assert draw is not None and draw.slots[found[0].slot] == 2
@@ -122,6 +123,26 @@ def test_wrong__opening__proves_the_leaf_to_the_lane() -> None:
     leaves = pack_leaves([Leaf(JobId(1), Shard(2), ROOT), Leaf(JobId(1), Shard(3), ROOT)])
     entry = ParsedEntry(JobId(1), Shard(2), 0, ROOT, (0,))
     assert opening_root(parse_claim_opening(one.opening), [entry]) == leaves_root(leaves)[:27]
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_wrong__a_court_contradicts_the_own_answer__who_gave_the_same_is_not_reported(attempt: int) -> None:
+    """Such a court was captured, or this node computes wrongly: either way it has nothing to prove against others."""
+    assert judged_wrong({1: ROOT, 2: ROOT}, OTHER_ROOT, attempt) == []
+    third = b"\x03" * 32
+    assert [f.node for f in judged_wrong({1: ROOT, 2: ROOT, 3: third}, OTHER_ROOT, attempt)] == [3]
+
+
+def test_wrong__a_judge_outvoted_in_court__does_not_report_who_answered_as_it_did() -> None:
+    w = world([*pool_of(3), posted(1, appeal_epochs=6)])
+    w.apply([revealed(node, C, {(1, 2): ROOT}) for node in (2, 3)])
+    w.apply([settled(1125, SettledLeaf(JobId(1), Shard(2), 0, 7, ROOT))])
+    w.apply([*appealed(w, 1140), judged(1175, OTHER_ROOT), resolved(1180, OTHER_ROOT, True)])
+    case = w.cases[JobId(1), Shard(2)]
+    book = DrawBook(w, seeds(*range(9, 30)))
+    assert {f.node for f in wrong(w, book, case)} == {2, 3}
+    w.apply([revealed(int(ME), C + 3, {(int(case.case_job), 0): ROOT})])
+    assert wrong(w, book, case) == []
 
 
 def test_wrong__upheld__who_answered_otherwise() -> None:
