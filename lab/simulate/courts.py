@@ -33,6 +33,7 @@ class Courts:
         accused = self._outvoted(rows[wrong], Kind.HONEST, options.appeals)
         by_requester = (accused == 0) & (self.world.rng.random(len(accused)) < options.requester_appeals)
         false = self._outvoted(rows[~wrong], Kind.CARTEL, options.false_appeals)
+        false = np.where(false == 0, self._fished(rows[~wrong]), false)
         appealed, accusers = np.r_[rows[wrong], rows[~wrong]], np.r_[accused, false]
         asks = np.r_[by_requester, np.zeros(len(false), bool)]
         chosen = (accusers != 0) | asks
@@ -47,6 +48,15 @@ class Courts:
         first = could.argmax(axis=1)
         at = np.arange(len(rows))
         return np.where(could[at, first], drawn[at, first], 0).astype(np.uint32)
+
+    def _fished(self, rows: Ints) -> Nodes:
+        """A fisher for each shard whose committee has none of its own and that it decides to appeal; 0 for none."""
+        fishers = np.flatnonzero(self.world.people.of(Kind.FISHER))
+        if not len(fishers):
+            return np.zeros(len(rows), np.uint32)
+        spared = (self.world.people.kinds[self._settled(rows)[0]] == Kind.FISHER).any(axis=1)
+        chosen = ~spared & (self.world.rng.random(len(rows)) < self.world.options.fishing)
+        return np.where(chosen, fishers[0], 0).astype(np.uint32)
 
     def _settled(self, rows: Ints) -> tuple[Nodes, Codes, Codes]:
         attempts = self.shards.attempt[rows]
@@ -79,7 +89,7 @@ class Courts:
             world.table(epoch),
             self._settled(rows)[0],
         )
-        codes = world.people.answers(judges, JUDGE_ROOT + 16 * attempt)
+        codes = world.people.answers(judges, JUDGE_ROOT + 16 * attempt, world.books.rules.case_quorum)
         commit = epoch + world.options.work - 1
         late = self.shards.seal(judges, commit)
         verdicts = outcome(codes, world.books.rules.case_quorum)

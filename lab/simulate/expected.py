@@ -37,8 +37,9 @@ LEVEL = 0.999
 EXACT_CLASSES = 1_000  # compositions, and
 EXACT_SEATS = 200  # seats, up to which kinds are told apart by seats too
 
-OTHER, CARTEL, HONEST, FLIPFLOP = range(4)
-CAMPS = {Kind.CARTEL: CARTEL, Kind.HONEST: HONEST, Kind.FLIPFLOP: FLIPFLOP}
+CAMP_NUMBERS = range(5)
+OTHER, CARTEL, HONEST, FLIPFLOP, FISHER = CAMP_NUMBERS
+CAMPS = {Kind.CARTEL: CARTEL, Kind.HONEST: HONEST, Kind.FLIPFLOP: FLIPFLOP, Kind.FISHER: FISHER}
 
 
 def compositions(types: Types, size: int) -> tuple[NDArray[np.int64], Floats]:
@@ -135,19 +136,21 @@ class Theory:
     honest_appeals: float
     requester_appeals: float
     false_appeals: float
+    fishing: float
 
     def chances(self, pool: Pool) -> Chances:
         """From how many nodes there are of each kind and number of seats."""
         names, types = _types(pool, self.committee)
         chosen, weights = compositions(types, self.committee)
         camps = [camp for camp, _ in names]
-        members = np.stack([chosen[:, [c == camp for c in camps]].sum(axis=1) for camp in range(4)], axis=1)
+        members = np.stack([chosen[:, [c == camp for c in camps]].sum(axis=1) for camp in CAMP_NUMBERS], axis=1)
         wrong = members[:, CARTEL] >= self.quorum
-        right = np.where(wrong, 0.0, self._right(members, self.quorum))
+        right = np.where(wrong, 0.0, self._right(members, self.quorum, members[:, FISHER]))
+        fished = any(kind is Kind.FISHER and count for (kind, _), count in pool.items())
         unappealed, appealed = 0.0, []
         for row in np.flatnonzero(weights > 0).tolist():
             part = float(weights[row] * (1.0 if wrong[row] else right[row]))
-            chance = self._appealed(members[row], bool(wrong[row]))
+            chance = self._appealed(members[row], bool(wrong[row]), fished)
             unappealed += part * (1 - chance) if wrong[row] else 0.0
             if part * chance > 0:
                 who = tuple((*name, n) for name, n in zip(names, chosen[row].tolist(), strict=True) if n)
@@ -165,30 +168,33 @@ class Theory:
             total = sum(s * n for s, n in same.items())
             for s, n in same.items():
                 left[camp, s] = max(0.0, n - gone * s * n / total)
-        types: Types = [{} for _ in range(4)]
+        types: Types = [{} for _ in CAMP_NUMBERS]
         for (camp, seats), n in left.items():
             types[camp][seats] = n
         chosen, weights = compositions(types, self.judges)
-        wrong = chosen[:, CARTEL] >= self.case_quorum
-        right = np.where(wrong, 0.0, self._right(chosen, self.case_quorum))
+        fishers = chosen[:, FISHER]
+        wrong = (chosen[:, CARTEL] >= self.case_quorum) | (fishers >= self.case_quorum)
+        helping = np.where(fishers > self.judges - self.case_quorum, 0, fishers)
+        right = np.where(wrong, 0.0, self._right(chosen, self.case_quorum, helping))
         bad, good = float(weights[wrong].sum()), float(weights @ right)
         return bad, good, max(0.0, 1 - bad - good)
 
-    def _appealed(self, members: NDArray[np.int64], wrong: bool) -> float:
+    def _appealed(self, members: NDArray[np.int64], wrong: bool, fished: bool) -> float:
         if not self.appeals:
             return 0.0
         if wrong:
             return 1 - float((1 - self.honest_appeals) ** int(members[HONEST])) * (1 - self.requester_appeals)
-        return 1 - float((1 - self.false_appeals) ** int(members[CARTEL]))
+        left = float((1 - self.false_appeals) ** int(members[CARTEL]))
+        return 1 - left * (1 - self.fishing if fished and not members[FISHER] else 1)
 
-    def _right(self, members: NDArray[np.int64], quorum: int) -> Floats:
-        """Chance that enough of the honest, and of the flip-floppers on a good turn, answer right."""
+    def _right(self, members: NDArray[np.int64], quorum: int, others: NDArray[np.int64]) -> Floats:
+        """Chance that enough of the honest, of the flip-floppers on a good turn and of ``others`` answer right."""
         out = np.zeros(len(members))
         for good in range(int(members[:, FLIPFLOP].max(initial=0)) + 1):
             flips = members[:, FLIPFLOP]
             chance = np.array([math.comb(n, good) if good <= n else 0 for n in flips.tolist()], float)
             chance *= (1 - self.flip) ** good * self.flip ** np.maximum(flips - good, 0)
-            out += np.where(members[:, HONEST] + good >= quorum, chance, 0.0)
+            out += np.where(members[:, HONEST] + others + good >= quorum, chance, 0.0)
         return out
 
 
@@ -205,10 +211,10 @@ def _types(pool: Pool, size: int) -> tuple[list[tuple[int, int]], Types]:
     small = sum(seats * count for (_, seats), count in fine.items()) <= EXACT_SEATS
     if small and math.comb(len(fine) + size - 1, size) <= EXACT_CLASSES:
         return list(fine), [{seats: count} for (_, seats), count in fine.items()]
-    merged: Types = [{} for _ in range(4)]
+    merged: Types = [{} for _ in CAMP_NUMBERS]
     for (camp, seats), nodes in fine.items():
         merged[camp][seats] = nodes
-    return [(camp, 0) for camp in range(4)], merged
+    return [(camp, 0) for camp in CAMP_NUMBERS], merged
 
 
 # --- intervals ----------------------------------------------------------------------------------------------

@@ -44,10 +44,21 @@ class Kind(IntEnum):
     """Holds seats and is never there; does not come back once it is paused."""
     FLIPFLOP = 6
     """Right, but wrong on every n-th answer."""
+    FISHER = 7
+    """Right as a member, and appeals right results of committees without its own; lies where a court is its own."""
 
     @property
     def title(self) -> str:
         return self.name.lower()
+
+
+def _fished(members: Ints, size: int, court_quorum: int) -> Codes:
+    """What fishers answer, ``(m, 1)``, from how many of them there are: a lie where a court is theirs, nothing where
+    they can keep it from a verdict and have it drawn again."""
+    if not court_quorum:
+        return np.full((len(members), 1), RIGHT, np.uint8)
+    blocked = np.where(members > size - court_quorum, NOTHING, RIGHT)
+    return np.where(members >= court_quorum, CARTEL_ROOT, blocked).astype(np.uint8)[:, None]
 
 
 def parse_mix(text: str) -> dict[Kind, float]:
@@ -130,15 +141,20 @@ class Population:
         """Which nodes are of a kind, as a mask over node ids."""
         return np.asarray(self.kinds == kind, np.bool_)
 
-    def answers(self, committees: Nodes, own: int) -> Codes:
+    def answers(self, committees: Nodes, own: int, court_quorum: int = 0) -> Codes:
         """Codes of a batch of committees, in order; moves the flip-floppers' turns.
 
         :param own: first code for answers that nobody else gives, one per slot
+        :param court_quorum: of the judges, when that is what they are
         """
         kinds = self.kinds[committees]
         codes: Codes = np.zeros(kinds.shape, np.uint8)
         codes[kinds == Kind.HONEST] = RIGHT
         codes[kinds == Kind.CARTEL] = CARTEL_ROOT
+        fishers = kinds == Kind.FISHER
+        codes[fishers] = np.broadcast_to(_fished(fishers.sum(axis=1), kinds.shape[1], court_quorum), kinds.shape)[
+            fishers
+        ]
         own_codes = np.broadcast_to((own + np.arange(kinds.shape[1])).astype(np.uint8), kinds.shape)
         lazy = kinds == Kind.LAZY
         codes[lazy] = own_codes[lazy]

@@ -35,6 +35,7 @@ class Options:
     :param appeals: chance that an outvoted honest member appeals
     :param requester_appeals: chance that the requester appeals a wrong result that no member did
     :param false_appeals: chance that an outvoted member of a cartel appeals a right result
+    :param fishing: chance that fishers appeal a right result of a committee without their own
     :param restock: whoever is slashed tops its stake up at once and stays, so that shares stay what they are
     """
 
@@ -56,6 +57,7 @@ class Options:
     appeals: float = 1.0
     requester_appeals: float = 0.0
     false_appeals: float = 0.0
+    fishing: float = 1.0
     restock: bool = True
     seed: int = 1
 
@@ -68,6 +70,7 @@ class Options:
         return Theory(
             self.committee, self.quorum, self.judges, self.rules.case_quorum, self.attempts, 1 / self.every,
             self.appeal_epochs > 0, self.appeals, self.requester_appeals, self.false_appeals,
+            self.fishing,
         )  # fmt: skip
 
     def checked(self) -> Options:

@@ -77,6 +77,9 @@ MIX = "cartel=0.2,lazy=0.05,withholder=0.05,ghost=0.03,flipflop=0.03"
 @click.option(
     "--false-appeals", default=0.0, show_default=True, type=CHANCE, help="that an outvoted cartel node appeals"
 )
+@click.option(
+    "--fishing", default=1.0, show_default=True, type=CHANCE, help="that fishers appeal a result of others' committee"
+)
 @click.option("--every", default=5, show_default=True, type=click.IntRange(2), help="a flipflop is wrong on each n-th")
 @click.option("--restock/--no-restock", default=True, help="the slashed top up and stay, or drop out  [restock]")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
@@ -86,8 +89,8 @@ def simulate(as_json: bool, **given: Any) -> None:
     """Wrong results and what cheating earns, by the exact rules, for given mixes of adversaries.
 
     Kinds: honest, lazy (random answers), cartel (one wrong root per shard), withholder (never reveals), ghost (never
-    there), flipflop (wrong on each n-th). Writes simulate.json and simulate.png. Money is in coins; pay and stake
-    count alike.
+    there), flipflop (wrong on each n-th), fisher (appeals right results, lies where it has captured the court). Writes
+    simulate.json and simulate.png. Money is in coins; pay and stake count alike.
     """
     command = load_lab()
     report = command.perform(command.understand(given), as_json)

@@ -94,7 +94,7 @@ def test_chances__mute_members__leave_more_attempts_to_the_liars() -> None:
 def test_chances__equal_seats__are_the_simulations(liars: int) -> None:
     theory = Theory(
         committee=3, quorum=2, judges=5, case_quorum=4, attempts=1, flip=0.2, appeals=True, honest_appeals=1.0,
-        requester_appeals=0.0, false_appeals=0.0,
+        requester_appeals=0.0, false_appeals=0.0, fishing=0.0,
     )  # fmt: skip
     pool = {(Kind.HONEST, 2): 9 - liars, (Kind.CARTEL, 2): liars}
     theirs = theory.chances(pool)

@@ -35,6 +35,7 @@ def theory(**changes: float) -> Theory:
     terms = {
         "committee": 3, "quorum": 2, "judges": 3, "case_quorum": 2, "attempts": 2, "flip": 0.2, "appeals": True,
         "honest_appeals": 1.0, "requester_appeals": 0.0, "false_appeals": 0.0,
+        "fishing": 0.0,
     }  # fmt: skip
     return Theory(**{**terms, **changes})  # type: ignore[arg-type]
 

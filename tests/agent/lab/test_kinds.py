@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.simulate.kinds import CARTEL_ROOT, NOTHING, OWN_ROOT, RIGHT, BadMix, Kind, Population, parse_mix, parse_seats
+from lab.simulate.kinds import (
+    CARTEL_ROOT,
+    JUDGE_ROOT,
+    NOTHING,
+    OWN_ROOT,
+    RIGHT,
+    BadMix,
+    Kind,
+    Population,
+    parse_mix,
+    parse_seats,
+)
 
 
 def people(mix: str, nodes: int = 5_000, every: int = 5) -> Population:
@@ -60,11 +71,21 @@ def test_make__shares__are_of_seats_within_one_nodes() -> None:
 
 def test_answers__each_kind__is_equal_exactly_when_roots_would_be() -> None:
     kinds = np.array([0, *(int(k) for k in Kind if k), 3], np.uint8)
-    crowd = Population(kinds, np.ones(8, np.int64), np.zeros(8, np.int64), 2)
-    codes = crowd.answers(np.array([[1, 2, 3, 4, 5, 7, 0]], np.uint32), OWN_ROOT)
-    assert codes.tolist() == [[RIGHT, OWN_ROOT + 1, CARTEL_ROOT, NOTHING, NOTHING, CARTEL_ROOT, NOTHING]]
+    crowd = Population(kinds, np.ones(9, np.int64), np.zeros(9, np.int64), 2)
+    codes = crowd.answers(np.array([[1, 2, 3, 4, 5, 7, 8, 0]], np.uint32), OWN_ROOT)
+    assert codes.tolist() == [[RIGHT, OWN_ROOT + 1, CARTEL_ROOT, NOTHING, NOTHING, RIGHT, CARTEL_ROOT, NOTHING]]
     lazies = crowd.answers(np.full((1, 3), 2, np.uint32), OWN_ROOT)
     assert len(set(lazies[0].tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("fishers", "answer"), [(1, RIGHT), (2, NOTHING), (3, NOTHING), (4, CARTEL_ROOT), (5, CARTEL_ROOT)]
+)
+def test_answers__fishers_as_judges__lie_in_their_own_court_and_block_where_they_can(fishers: int, answer: int) -> None:
+    crowd = Population(np.array([0, 1, 7], np.uint8), np.ones(3, np.int64), np.zeros(3, np.int64), 2)
+    court = np.array([[2] * fishers + [1] * (5 - fishers)], np.uint32)
+    assert crowd.answers(court, JUDGE_ROOT, 4).tolist() == [[answer] * fishers + [RIGHT] * (5 - fishers)]
+    assert (crowd.answers(court, OWN_ROOT) == RIGHT).all(), "as members"
 
 
 def test_answers__a_flipflop__is_wrong_on_every_nth_across_calls() -> None:

@@ -38,6 +38,7 @@ def party(outcome: Outcome, kind: str) -> Party:
         (EVERYBODY, {"committee": 7, "quorum": 5, "judges": 9, "attempts": 4, "work": 3}),
         (EVERYBODY, {"appeals": 0.4, "requester_appeals": 0.5, "false_appeals": 0.3}),
         ("cartel=0.6", {"false_appeals": 1.0}),
+        ("fisher=0.3,cartel=0.1", {}),
         ("withholder=0.5,ghost=0.4", {}),
         (EVERYBODY, {"nodes": 13, "shards": 3_000, "price": 99_999_999, "shard_size": 7}),
     ],
@@ -69,6 +70,8 @@ def test_simulate__any_mix__loses_no_unit_of_money(mix: str, changes: dict[str, 
         ("cartel=0.3", {"appeals": 0.3, "requester_appeals": 0.2, "false_appeals": 0.5}),
         ("cartel=0.4,flipflop=0.2", {"committee": 5, "quorum": 3, "judges": 7}),
         ("cartel=0.3,ghost=0.1", {"nodes": 21}),
+        ("fisher=0.2", {}),
+        ("fisher=0.3,flipflop=0.1", {"fishing": 0.4, "judges": 7}),
     ],
 )
 def test_simulate__wrong_results__come_as_often_as_theory_says(mix: str, changes: dict[str, object]) -> None:
@@ -146,6 +149,16 @@ def test_simulate__false_appeals__cost_the_cartel() -> None:
     assert loud.counts["upheld"] > quiet.counts.get("upheld", 0)
     assert party(loud, "cartel").appeals_cost > 0
     assert party(loud, "cartel").net < party(quiet, "cartel").net
+
+
+def test_simulate__fishers__lose_where_courts_are_dear_and_win_where_they_are_cheap() -> None:
+    """The bond grows with a shard's pay, the reward with the stake: both sides of the threshold are told."""
+    for share, price in ((0.05, 10_000), (0.2, 1_000_000)):
+        dear = simulate(options(f"fisher={share}", price=price))
+        assert party(dear, "fisher").net_per_seat < 0 < party(dear, "honest").net_per_seat
+    cheap = simulate(options("fisher=0.2", price=10_000))
+    assert party(cheap, "fisher").net_per_seat > party(cheap, "honest").net_per_seat
+    assert cheap.honest_slashed > 2 * cheap.counts["wrong_verdicts"] > 0, "nearly a whole honest committee each time"
 
 
 def test_simulate__without_restocking__cheats_drop_out_of_the_draw() -> None:
