@@ -1,12 +1,13 @@
-"""The one kind of dag-pb block a file needs: an intermediate UnixFS node over its children.
+"""dag-pb: the link, which files and directories share, and the one kind of block a file needs over its leaves.
 
 Bytes, in this order and no other (source: dag-pb and UnixFS specifications, profile ``unixfs-v1-2025``)::
 
     for each child   12 len { 0a 24 <cid: 36 bytes>  12 00  18 <tsize> }
     then             0a len { 08 02  18 <file size>  then 20 <block size> for each child }
 
-``tsize`` counts the child's block and everything below it; ``block size`` counts file bytes only.
-Decoding accepts exactly what encoding produces; anything else is ``MalformedBlock``.
+A link in a directory has a name: ``12 len <name>`` in place of ``12 00``. ``tsize`` counts the child's block and
+everything below it; ``block size`` counts file bytes only. Decoding accepts exactly what encoding produces; anything
+else is ``MalformedBlock``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from nodeagent.content.cid import CID_BYTES, Cid
 from nodeagent.content.errors import BadCid, MalformedBlock
 
 MAX_LINKS: Final = 1024
-_KINDS: Final = {0: "raw", 1: "directory", 2: "file", 3: "metadata", 4: "symlink", 5: "HAMT directory"}
-_FILE: Final = 2
+FILE: Final = 2
+DIRECTORY: Final = 1
+SHARD: Final = 5
+_KINDS: Final = {0: "raw", DIRECTORY: "directory", FILE: "file", 3: "metadata", 4: "symlink", SHARD: "HAMT directory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +36,33 @@ class Child:
     tsize: int
 
 
+def encode_link(cid: Cid, tsize: int, name: bytes = b"") -> bytes:
+    """One link as it stands in a block; a file's has no name."""
+    link = b"\x0a\x24" + cid.binary + b"\x12" + varint.encode(len(name)) + name + b"\x18" + varint.encode(tsize)
+    return b"\x12" + varint.encode(len(link)) + link
+
+
 def encode_node(children: Sequence[Child]) -> bytes:
     """The block of an intermediate node over ``children`` (at least one)."""
     links = bytearray()
     data = bytearray(b"\x08\x02\x18" + varint.encode(sum(child.size for child in children)))
     for child in children:
-        link = b"\x0a\x24" + child.cid.binary + b"\x12\x00\x18" + varint.encode(child.tsize)
-        links += b"\x12" + varint.encode(len(link)) + link
+        links += encode_link(child.cid, child.tsize)
         data += b"\x20" + varint.encode(child.size)
     return bytes(links + b"\x0a" + varint.encode(len(data)) + data)
 
 
 def decode_node(block: bytes) -> tuple[Child, ...]:
     """The children of an intermediate file node, in file order; raises ``MalformedBlock``."""
-    cursor = _Cursor(block)
+    cursor = Cursor(block)
     links: list[tuple[Cid, int]] = []
     while cursor.next_is(0x12):
         if len(links) == MAX_LINKS:
             raise MalformedBlock(f"more than {MAX_LINKS} links in one node")
-        links.append(_link(cursor.nested("link"), len(links)))
+        cid, name, tsize = read_link(cursor, len(links))
+        if name:
+            raise MalformedBlock(f"link {len(links)} has a name: this is no file")
+        links.append((cid, tsize))
     if not cursor.next_is(0x0A):
         raise MalformedBlock("no UnixFS data after the links, or fields out of order")
     sizes = _file_sizes(cursor.nested("UnixFS data"), len(links))
@@ -64,7 +75,31 @@ def decode_node(block: bytes) -> tuple[Child, ...]:
     return children
 
 
-def _link(cursor: _Cursor, index: int) -> tuple[Cid, int]:
+def kind_of(block: bytes) -> int | None:
+    """The UnixFS type that a dag-pb block claims (``FILE``, ``DIRECTORY``, ``SHARD``, …); none when it has none."""
+    cursor = Cursor(block)
+    try:
+        while cursor.next_is(0x12):
+            cursor.nested("link")
+        cursor.expect(0x0A, "UnixFS data")
+        data = cursor.nested("UnixFS data")
+        data.expect(0x08, "UnixFS type")
+        return data.varint()
+    except MalformedBlock:
+        return None
+
+
+def links_of(block: bytes) -> list[Cid]:
+    """What a dag-pb block links to, whatever else is wrong with it; raises ``MalformedBlock``."""
+    cursor, found = Cursor(block), list[Cid]()
+    while cursor.next_is(0x12):
+        found.append(read_link(cursor, len(found))[0])
+    return found
+
+
+def read_link(cursor: Cursor, index: int) -> tuple[Cid, bytes, int]:
+    """The link at ``cursor``, its tag already taken: CID, name, Tsize. ``index`` is what an error quotes."""
+    cursor = cursor.nested("link")
     cursor.expect(0x0A, f"hash of link {index}")
     if cursor.varint() != CID_BYTES:
         raise MalformedBlock(f"link {index} is not a CIDv1 of sha2-256")
@@ -73,18 +108,23 @@ def _link(cursor: _Cursor, index: int) -> tuple[Cid, int]:
     except BadCid as error:
         raise MalformedBlock(f"link {index}: {error.reason}") from error
     cursor.expect(0x12, f"name of link {index}")
-    if cursor.varint() != 0:
-        raise MalformedBlock(f"link {index} has a name: this is no file")
+    name = cursor.take(cursor.varint())
     cursor.expect(0x18, f"Tsize of link {index}")
     tsize = cursor.varint()
     cursor.end(f"link {index}")
-    return cid, tsize
+    return cid, name, tsize
 
 
-def _file_sizes(cursor: _Cursor, links: int) -> list[int]:
-    cursor.expect(0x08, "UnixFS type")
-    if (kind := cursor.varint()) != _FILE:
-        raise MalformedBlock(f"UnixFS type {kind} ({_KINDS.get(kind, 'unknown')}), expected 2 (file)")
+def expect_kind(data: Cursor, kind: int) -> None:
+    """Take the UnixFS type at the head of a node's data; raises ``MalformedBlock`` for another than ``kind``."""
+    data.expect(0x08, "UnixFS type")
+    if (found := data.varint()) != kind:
+        told = _KINDS.get(found, "unknown")
+        raise MalformedBlock(f"UnixFS type {found} ({told}), expected {kind} ({_KINDS[kind]})")
+
+
+def _file_sizes(cursor: Cursor, links: int) -> list[int]:
+    expect_kind(cursor, FILE)
     if cursor.next_is(0x12, take=False):
         raise MalformedBlock("file bytes inside a dag-pb node: raw leaves are required")
     cursor.expect(0x18, "file size")
@@ -102,7 +142,7 @@ def _file_sizes(cursor: _Cursor, links: int) -> list[int]:
     return sizes
 
 
-class _Cursor:
+class Cursor:
     """A read position inside one bounded span of a block."""
 
     __slots__ = ("_data", "_end", "_pos")
@@ -138,13 +178,13 @@ class _Cursor:
         self._pos += count
         return self._data[self._pos - count : self._pos]
 
-    def nested(self, what: str) -> _Cursor:
+    def nested(self, what: str) -> Cursor:
         length = self.varint()
         start = self._pos
         if length > self._end - start:
             raise MalformedBlock(f"truncated: {what} of {length} bytes at byte {start}, {self._end - start} left")
         self._pos += length
-        return _Cursor(self._data, start, self._pos)
+        return Cursor(self._data, start, self._pos)
 
     def end(self, what: str) -> None:
         if self._pos != self._end:
