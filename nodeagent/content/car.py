@@ -1,4 +1,4 @@
-"""CAR v1: the blocks of a file in one stream, written and read with one block in memory.
+"""CAR v1: the blocks of a file or folder in one stream, written and read with one block in memory.
 
 ::
 
@@ -17,7 +17,8 @@ from typing import BinaryIO, Final
 from nodeagent.content import varint
 from nodeagent.content.cid import CID_BYTES, Cid
 from nodeagent.content.errors import BadCid, MalformedCar, WrongBytes
-from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, read_up_to, walk
+from nodeagent.content.tree import walk
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, read_up_to
 
 MAX_ROOTS: Final = 16
 _ROOTS: Final = b"\xa2\x65roots"  # a map of two; its keys are in dag-cbor's order, the shorter one first
@@ -41,9 +42,9 @@ def section(cid: Cid, block: bytes) -> bytes:
 
 
 def sections(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
-    """A CAR of the file, piece by piece: its header once the root was read, then each block behind its length and CID.
+    """A CAR of what is below ``root``: its header once that was read, then each block behind its length and CID.
 
-    Raises what ``unixfs.walk`` raises. Memory: a block, and 36 bytes for each one that was written.
+    Raises what ``tree.walk`` raises. Memory: a block, and 36 bytes for each one that was written.
     """
     written: set[Cid] = set()
     for cid, block in walk(root, load, budget):

@@ -20,12 +20,14 @@
     JobFault                         the address or the content itself is at fault
     └── ContentFault
         ├── BadCid                   not a CIDv1 of a kind this network uses
-        ├── MalformedBlock           right hash, but not a canonical UnixFS file node
+        ├── MalformedBlock           right hash, but not a canonical UnixFS node of a file or directory
+        ├── NotAFolder               a file, where a folder was asked for
         ├── MalformedCar             no CAR v1, or one with blocks this network does not use
         ├── BudgetExceeded           more bytes, levels or blocks than the caller allows
-        └── UnreadableFile           the file to add cannot be read
+        └── UnreadableFile           the file or folder to add cannot be read, or holds what cannot be added
     Fatal                            a person must act
     ├── StoreFailed                  the disk refuses: full, not permitted, not a folder
+    ├── TargetInUse                  something is where a folder is to be written
     ├── KuboDisagrees                the daemon builds another CID, or its address is no address
     └── GatewayFailed                the gateway cannot listen where it was told to
 """
@@ -141,14 +143,22 @@ class BadCid(ContentFault):
 
 
 class MalformedBlock(ContentFault):
-    """A verified block is not a canonical UnixFS file node, for ``reason``."""
+    """A verified block is not a canonical UnixFS node, for ``reason``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"malformed UnixFS block: {reason}",
-            hint="add the file again with raw leaves, CIDv1 and no mode or mtime",
+            hint="add it again with raw leaves, CIDv1 and no mode or mtime: `ipfs config profile apply unixfs-v1-2025`",
         )
         self.reason = reason
+
+
+class NotAFolder(ContentFault):
+    """``cid`` (text form) is a file."""
+
+    def __init__(self, cid: str) -> None:
+        super().__init__(f"{cid} is a file, not a folder", hint="read it as a file: `content export CID TARGET --file`")
+        self.cid = cid
 
 
 class MalformedCar(ContentFault):
@@ -160,7 +170,7 @@ class MalformedCar(ContentFault):
 
 
 class BudgetExceeded(ContentFault):
-    """``what`` (``bytes``, ``depth`` or ``blocks``): at least ``found``, more than ``limit``."""
+    """``what`` (``bytes``, ``depth``, ``blocks`` or ``entries``): at least ``found``, more than ``limit``."""
 
     def __init__(self, what: str, limit: int, found: int) -> None:
         super().__init__(f"content exceeds its budget: {what} {found}, at most {limit} allowed")
@@ -171,12 +181,21 @@ class UnreadableFile(ContentFault):
     """``path`` cannot be added, for ``reason``."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"cannot add {path}: {reason}", hint="name a readable regular file")
+        hint = "name a readable regular file, or a folder of such files and folders"
+        super().__init__(f"cannot add {path}: {reason}", hint=hint)
         self.path, self.reason = path, reason
 
 
 class StoreFailed(Fatal):
     """The operating system refused an operation on the store."""
+
+
+class TargetInUse(Fatal):
+    """A folder cannot be written to ``path``, where there is something already, for ``reason``."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot write a folder to {path}: {reason}", hint="name a folder that is empty or not there")
+        self.path, self.reason = path, reason
 
 
 class KuboDisagrees(Fatal):

@@ -18,6 +18,7 @@ MIB: Final = 1 << 20
 CHUNK_BYTES: Final = MIB
 MAX_BLOCK_BYTES: Final = 2 * MIB
 DEFAULT_MAX_DEPTH: Final = 3
+MAX_FOLDERS: Final = 64
 
 Emit = Callable[[Cid, bytes], None]
 Load = Callable[[Cid], bytes]  # gives the block after it verified it against its CID, or raises
@@ -45,16 +46,24 @@ PROFILE: Final = Layout()
 class Budget:
     """What a reader may spend: file bytes, levels of nodes above the leaves, blocks of any kind.
 
-    ``max_blocks`` defaults to what leaves of 16 KiB need, so that a tree of tiny leaves cannot cost a read each.
+    ``max_blocks`` defaults to what leaves of 16 KiB need, so that a tree of tiny leaves cannot cost a read each. Below
+    a directory the bytes are those of all files, and there are entries and folders within folders to count.
     """
 
     max_bytes: int = 1 << 30
     max_depth: int = DEFAULT_MAX_DEPTH
     max_blocks: int | None = None
+    max_entries: int = 1 << 18
+    max_folders: int = MAX_FOLDERS
 
     @property
     def blocks(self) -> int:
         return self.max_blocks if self.max_blocks is not None else 64 + self.max_bytes // 16_384
+
+    @property
+    def tree_blocks(self) -> int:
+        """As ``blocks``, for a folder: a small file each entry, and as many directories and shards."""
+        return self.max_blocks if self.max_blocks is not None else self.blocks + 2 * self.max_entries
 
 
 DEFAULT_BUDGET: Final = Budget()
