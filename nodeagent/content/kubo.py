@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import ipfshttpclient
 from ipfshttpclient import exceptions as ipfs
 
-from nodeagent.content import unixfs
+from nodeagent.content import folder, unixfs
 from nodeagent.content.car import header, section
 from nodeagent.content.cid import Cid
 from nodeagent.content.disk import open_regular
@@ -61,6 +61,10 @@ class KuboStore:
         """Add and pin the regular file at ``path``, streamed. It is read twice: once to know its CID."""
         with open_regular(path) as stream:
             return self._put(stream)
+
+    def put_folder(self, path: Path) -> Cid:
+        """Add and pin the folder at ``path``, streamed. It is read twice: once to know its CID."""
+        return self._send(folder.folder_cid(path), folder.grow(path))
 
     def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
         """The file's bytes, leaf by leaf, each block verified here."""
@@ -114,8 +118,10 @@ class KuboStore:
     def _put(self, stream: BinaryIO) -> Cid:
         root = unixfs.file_cid(stream)
         stream.seek(0)
-        blocks = (section(child.cid, block) for child, block in unixfs.grow(unixfs.cut(stream)))
-        car = _Joined(itertools.chain([header([root])], blocks))
+        return self._send(root, ((child.cid, block) for child, block in unixfs.grow(unixfs.cut(stream))))
+
+    def _send(self, root: Cid, blocks: Iterator[tuple[Cid, bytes]]) -> Cid:
+        car = _Joined(itertools.chain([header([root])], (section(cid, block) for cid, block in blocks)))
         with _typed(self.api):
             answer = self._client.dag.imprt(car, opts={"pin-roots": "true"})
         told = [part["Root"] for part in (answer if isinstance(answer, list) else [answer]) if part.get("Root")]

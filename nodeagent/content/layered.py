@@ -47,6 +47,14 @@ class LayeredStore:
                 self.kubo.put_file(path)
         return cid
 
+    def put_folder(self, path: Path) -> Cid:
+        """Store and pin the folder at ``path``; returns its CID."""
+        cid = self.local.put_folder(path)
+        if self.kubo:
+            with _daemon_may_be_away("put", cid):
+                self.kubo.put_folder(path)
+        return cid
+
     def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
         """The file's bytes, leaf by leaf, verified."""
         return unixfs.read(cid, self.load, budget)

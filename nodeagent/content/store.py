@@ -27,7 +27,7 @@ from typing import BinaryIO, Final
 
 import structlog
 
-from nodeagent.content import unixfs
+from nodeagent.content import folder, tree, unixfs
 from nodeagent.content.allowance import Allowance
 from nodeagent.content.car import CarReader, sections
 from nodeagent.content.cid import Cid
@@ -43,7 +43,7 @@ from nodeagent.content.disk import (
 )
 from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, WrongBytes
 from nodeagent.content.pins import Pins
-from nodeagent.content.sweep import Held, reachable, victims
+from nodeagent.content.sweep import Held, victims
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
 
 _STALE_TMP_S: Final = 3600.0
@@ -72,13 +72,13 @@ class LocalStore:
         self._blocks, pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
         self._pins, self._allowance = Pins(pins), Allowance(max_bytes, self.total_bytes, self.collect)
         with disk_errors("open the store"):
-            for folder in (self.root, self._blocks, pins, self._tmp):
+            for place in (self.root, self._blocks, pins, self._tmp):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self._blocks, pins, self._tmp):
                 refuse_link(folder)
             self._sweep_tmp()
 
-    # --- whole files ---
+    # --- whole files and folders ---
 
     def put_bytes(self, data: bytes, label: str = "") -> Cid:
         """Store and pin ``data`` as a file; returns its CID."""
@@ -89,6 +89,15 @@ class LocalStore:
         with open_regular(path) as stream:
             return self._put(stream, label)
 
+    def put_folder(self, path: Path, label: str = "") -> Cid:
+        """Store and pin the folder at ``path`` with all that is in it, as ``folder.grow`` says."""
+        with self._locked(fcntl.LOCK_SH):
+            written = []
+            for cid, block in folder.grow(path, self._layout):
+                written.append(self._write(cid, block))
+            self._save(written, [cid], label)
+        return cid
+
     def read(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
         """The file's bytes, leaf by leaf. Raises ``BlockMissing`` and what ``unixfs.read`` raises."""
         return unixfs.read(cid, self.load, budget)
@@ -97,18 +106,25 @@ class LocalStore:
         """The whole file, at most ``max_bytes`` long."""
         return unixfs.read_all(cid, self.load, max_bytes)
 
-    def file_size(self, cid: Cid) -> int:
-        """Bytes in the file, as its root block says."""
-        return unixfs.size_of(cid, self.load)
+    def file_size(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> int:
+        """Bytes in the file as its root block says, or in all files of the folder as theirs do."""
+        return tree.size_of(cid, self.load, budget)
 
     def export(self, cid: Cid, path: Path, budget: Budget = DEFAULT_BUDGET) -> None:
-        """Write the file to ``path``, replacing what is there only when it is complete and verified."""
-        with disk_errors(f"export to {path}"), replacing(path) as out:
-            for chunk in self.read(cid, budget):
-                out.write(chunk)
+        """Write the file to ``path``, replacing what is there only when it is complete and verified.
+
+        A folder replaces nothing but an empty one: raises ``TargetInUse``.
+        """
+        with disk_errors(f"export to {path}"):
+            if tree.is_folder(cid, self.load):
+                folder.export(cid, path, self.load, budget)
+                return
+            with replacing(path) as out:
+                for chunk in self.read(cid, budget):
+                    out.write(chunk)
 
     def export_car(self, cid: Cid, path: Path, budget: Budget = DEFAULT_BUDGET) -> None:
-        """Write the file's blocks as a CAR to ``path``, as ``export`` writes."""
+        """Write the blocks of a file or folder as a CAR to ``path``, as ``export`` writes a file."""
         with disk_errors(f"export to {path}"), replacing(path) as out:
             for piece in sections(cid, self.load, budget):
                 out.write(piece)
@@ -123,15 +139,15 @@ class LocalStore:
         with self._locked(fcntl.LOCK_SH):
             written = [self._write(cid, block) for cid, block in reader]
             for root in reader.roots:
-                for _ in self.read(root):
+                for _ in tree.walk(root, self.load):
                     pass
             self._save(written, reader.roots)
         return reader.roots
 
     def has_all(self, cid: Cid, budget: Budget = DEFAULT_BUDGET) -> bool:
-        """Whether every block of the file is here and intact (reads all of it)."""
+        """Whether every block of the file or folder is here and intact (reads all of it)."""
         try:
-            for _ in self.read(cid, budget):
+            for _ in tree.walk(cid, self.load, budget):
                 pass
         except ContentUnavailable:
             return False
@@ -161,7 +177,7 @@ class LocalStore:
         """
         with self._locked(fcntl.LOCK_EX):
             held = list(self._held())  # before the pins, so that what comes meanwhile is left alone
-            gone = victims(held, reachable(self._pins.labels(), self.load), most)
+            gone = victims(held, tree.reachable(self._pins.labels(), self.load), most)
             for block in gone:
                 with disk_errors(f"delete {block.cid}"), contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path(block.cid))
