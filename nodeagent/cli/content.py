@@ -1,7 +1,8 @@
-"""``nodeagent content`` and ``quorate content``: the files a home keeps, by CID."""
+"""``nodeagent content`` and ``quorate content``: the files and folders a home keeps, by CID."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +13,27 @@ from nodeagent.cli.common import print_json, say, start_logging
 from nodeagent.errors import QuorateError
 
 if TYPE_CHECKING:
-    from nodeagent.content import Cid, LocalStore
+    from nodeagent.content import Budget, Cid, LocalStore
 
 
 @click.group()
 @click.option("--home", "own_home", type=click.Path(path_type=Path), help="folder of this node or requester")
 @click.pass_context
 def content(ctx: click.Context, own_home: Path | None) -> None:
-    """Show, check and move the files this home keeps.
+    """Add, show, check and move the files and folders this home keeps.
 
-    Files are kept as blocks named by their CID, the same CID that `ipfs add --profile` of unixfs-v1-2025 gives. A CAR
-    carries a file's blocks to and from other IPFS programs.
+    They are kept as blocks named by their CID, the one that `ipfs add -r --hidden` gives after `ipfs config profile
+    apply unixfs-v1-2025`. A CAR carries the blocks to and from other IPFS programs.
 
     \b
-      nodeagent content ls
+      nodeagent content add data                  a file, or a folder with all in it; prints its CID
+      nodeagent content ls                        what is pinned
+      nodeagent content ls CID                    what is in a folder
+      nodeagent content export CID copy --file    the file or folder as it was added
+      nodeagent content export CID data.car       for: ipfs dag import data.car
+      nodeagent content import data.car           of:  ipfs dag export CID > data.car
       nodeagent content verify                    read everything kept, remove what rotted
       nodeagent content gc                        remove what nothing needs
-      nodeagent content export CID file.car       for: ipfs dag import file.car
-      nodeagent content import file.car           of:  ipfs dag export CID > file.car
     """
     from nodeagent.config import default_home
     from nodeagent.content import LocalStore
@@ -43,14 +47,34 @@ def content(ctx: click.Context, own_home: Path | None) -> None:
 
 
 @content.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.pass_obj
+def add(store: LocalStore, path: Path) -> None:
+    """Keep and pin a file or a folder; prints its CID.
+
+    Of a folder all files and folders are taken, hidden ones too; modes, owners and times are not. A link, a pipe or a
+    name that is not UTF-8 is an error that says where it is: nothing is pinned then. The same files give the same CID
+    everywhere.
+    """
+    click.echo(str(store.put_folder(path) if path.is_dir() else store.put_file(path)))
+
+
+@content.command()
+@click.argument("cid", required=False)
+@click.option("--recursive", "-r", is_flag=True, help="also what is in the folders of the folder CID")
 @click.option("--json", "as_json", is_flag=True, help="print as JSON")
 @click.pass_obj
-def ls(store: LocalStore, as_json: bool) -> None:
-    """Pinned files with their sizes and for what they are needed, and what the blocks of all files take."""
-    files: list[dict[str, Any]] = [
-        {"cid": str(cid), "bytes": _size(store, cid), "needed_for": [label or "itself" for label in labels]}
-        for cid, labels in store.pins().items()
-    ]
+def ls(store: LocalStore, cid: str | None, recursive: bool, as_json: bool) -> None:
+    """What is pinned and for what it is needed; with CID, what is in that folder.
+
+    Of what is pinned a line has CID and size, of a folder's contents CID, size and name; a folder's name ends in "/".
+    """
+    if cid is not None:
+        _list_folder(store, _parse(cid), recursive, as_json)
+        return
+    if recursive:
+        raise click.UsageError("--recursive lists a folder: name its CID")
+    files = [_pinned(store, cid, labels) for cid, labels in store.pins().items()]
     held: dict[str, Any] = {"files": files, "blocks": sum(1 for _ in store.block_cids()), "bytes": store.total_bytes()}
     if as_json:
         print_json(held)
@@ -58,22 +82,42 @@ def ls(store: LocalStore, as_json: bool) -> None:
     for file in files:
         size = "not whole" if file["bytes"] is None else f"{file['bytes']:,} bytes"
         labels = [label for label in file["needed_for"] if label != "itself"]
-        click.echo(f"{file['cid']}  {size}{'  for ' + ', '.join(labels) if labels else ''}")
-    say(f"{len(files)} pinned files; {held['blocks']} blocks of {held['bytes']:,} bytes in {store.root}")
+        kind = " in a folder" if file["folder"] else ""
+        click.echo(f"{file['cid']}  {size}{kind}{'  for ' + ', '.join(labels) if labels else ''}")
+    say(f"{len(files)} pinned files and folders; {held['blocks']} blocks of {held['bytes']:,} bytes in {store.root}")
 
 
-def _size(store: LocalStore, cid: Cid) -> int | None:
-    try:
-        return store.file_size(cid)
-    except QuorateError:
-        return None
+def _pinned(store: LocalStore, cid: Cid, labels: list[str]) -> dict[str, Any]:
+    from nodeagent.content.tree import is_folder
+
+    needed_for = [label or "itself" for label in labels]
+    pinned: dict[str, Any] = {"cid": str(cid), "bytes": None, "folder": False, "needed_for": needed_for}
+    with contextlib.suppress(QuorateError):
+        pinned["folder"] = is_folder(cid, store.load)
+        pinned["bytes"] = store.file_size(cid, _own())
+    return pinned
+
+
+def _list_folder(store: LocalStore, root: Cid, recursive: bool, as_json: bool) -> None:
+    from nodeagent.content.tree import contents
+    from nodeagent.text import printable
+
+    items = sorted(contents(root, store.load, _own(), deep=recursive), key=lambda item: item.path.split("/"))
+    if as_json:
+        listed = [{"path": item.path, "cid": str(item.cid), "bytes": item.size} for item in items]
+        print_json({"cid": str(root), "entries": listed})
+        return
+    sizes = ["-" if item.size is None else f"{item.size:,}" for item in items]
+    width = max(map(len, sizes), default=0)
+    for item, size in zip(items, sizes, strict=True):
+        click.echo(f"{item.cid}  {size:>{width}}  {printable(item.path)}{'/' if item.is_folder else ''}")
 
 
 @content.command()
 @click.option("--json", "as_json", is_flag=True, help="print as JSON")
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
-    """Read every block against its CID; exit 1 when a pinned file is not whole.
+    """Read every block against its CID; exit 1 when a pinned file or folder is not whole.
 
     A block that rotted is removed, so that an agent fetches it again when it needs it.
     """
@@ -90,11 +134,11 @@ def verify(ctx: click.Context, as_json: bool) -> None:
                 rotten.append(str(cid))
     # what jobs need from others is fetched when its time comes
     own = [cid for cid, labels in store.pins().items() if not all(label.startswith("payload-") for label in labels)]
-    broken = [str(cid) for cid in own if not store.has_all(cid)]
+    broken = [str(cid) for cid in own if not store.has_all(cid, _own())]
     if as_json:
         print_json({"blocks": len(blocks), "rotten": sorted(rotten), "not_whole": broken})
     else:
-        click.echo(f"{len(blocks)} blocks read, {len(rotten)} rotten removed; {len(broken)} pinned files not whole")
+        click.echo(f"{len(blocks)} blocks read, {len(rotten)} rotten removed; {len(broken)} pinned are not whole")
         for name in broken:
             click.echo(f"not whole: {name}")
     ctx.exit(1 if broken else 0)
@@ -121,10 +165,10 @@ def gc(store: LocalStore, keep_mib: int, as_json: bool) -> None:
 @click.argument("cid")
 @click.pass_obj
 def pin(store: LocalStore, cid: str) -> None:
-    """Keep a file that is here, whatever the store's limit."""
+    """Keep what is here, whatever the store's limit."""
     found = _whole(store, cid)
     store.pin(found)
-    say(f"pinned {found}, {store.file_size(found):,} bytes")
+    say(f"pinned {found}, {store.file_size(found, _own()):,} bytes")
 
 
 @content.command()
@@ -137,22 +181,35 @@ def unpin(store: LocalStore, cid: str) -> None:
 
 @content.command("export")
 @click.argument("cid")
-@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--file", "as_file", is_flag=True, help="the file's own bytes instead of a CAR")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--file", "as_file", is_flag=True, help="the file or folder itself instead of a CAR")
 @click.pass_obj
 def export_(store: LocalStore, cid: str, target: Path, as_file: bool) -> None:
-    """Write a file's blocks as a CAR, or with --file its bytes; TARGET is replaced only when all of it is there."""
-    (store.export if as_file else store.export_car)(_parse(cid), target)
-    say(f"wrote {target}, {target.stat().st_size:,} bytes")
+    """Write a file or folder as a CAR, or as it was.
+
+    Without --file TARGET is a CAR of its blocks, with it the file or folder itself. A file at TARGET is replaced, when
+    all of the new one is there; a folder replaces nothing: TARGET must be new or an empty folder.
+    """
+    found = _parse(cid)
+    (store.export if as_file else store.export_car)(found, target, _own())
+    size = store.file_size(found, _own()) if as_file else target.stat().st_size
+    say(f"wrote {target}, {size:,} bytes")
 
 
 @content.command("import")
 @click.argument("source", type=click.File("rb"))
 @click.pass_obj
 def import_(store: LocalStore, source: Any) -> None:
-    """Keep and pin the files of a CAR; prints their CIDs. SOURCE may be - for standard input."""
+    """Keep and pin the files and folders of a CAR; prints their CIDs. SOURCE may be - for standard input."""
     for cid in store.import_car(source):
         click.echo(str(cid))
+
+
+def _own() -> Budget:
+    """What a person asks of his own home is not held to a stranger's budget."""
+    from nodeagent.content import Budget
+
+    return Budget(max_bytes=1 << 50, max_entries=1 << 24)
 
 
 def _parse(text: str) -> Cid:
@@ -165,6 +222,6 @@ def _whole(store: LocalStore, text: str) -> Cid:
     from nodeagent.content.errors import BlockMissing
 
     cid = _parse(text)
-    if not store.has_all(cid):
+    if not store.has_all(cid, _own()):
         raise BlockMissing(str(cid), f"{store.root}, or a block below it is not")
     return cid

@@ -1,4 +1,4 @@
-"""``content``: a file goes from one home to another as a CAR; what rots is found, removed and told."""
+"""``content``: a file or folder goes from one home to another as a CAR; what rots is found, removed and told."""
 
 from __future__ import annotations
 
@@ -72,10 +72,65 @@ def test_export_then_import__other_home__the_same_file(
 def test_ls__json__files_and_what_all_takes(run: Runner, store: LocalStore, cid: Cid, tmp_path: Path) -> None:
     held = json.loads(run(nodeagent, "content", "--home", tmp_path / "home", "ls", "--json").out)
     assert held == {
-        "files": [{"cid": str(cid), "bytes": len(DATA), "needed_for": ["itself"]}],
+        "files": [{"cid": str(cid), "bytes": len(DATA), "folder": False, "needed_for": ["itself"]}],
         "blocks": len(list(store.block_cids())),
         "bytes": store.total_bytes(),
     }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data" / "sub" / "empty").mkdir(parents=True)
+    (tmp_path / "data" / ".hidden").write_bytes(b"h")
+    (tmp_path / "data" / "sub" / "a\x1b[31m").write_bytes(DATA)
+    return tmp_path / "data"
+
+
+def test_add_then_export__folder_and_file__the_same_again(
+    run: Runner, store: LocalStore, folder: Path, tmp_path: Path
+) -> None:
+    command = (nodeagent, "content", "--home", store.root.parent)
+    cid = run(*command, "add", folder).out.strip()
+    assert [str(pin) for pin in store.pins()] == [cid]
+    told = run(*command, "export", cid, tmp_path / "out", "--file")
+    assert told.code == 0 and f"wrote {tmp_path / 'out'}, {len(DATA) + 1:,} bytes" in told.err
+    assert (tmp_path / "out" / "sub" / "a\x1b[31m").read_bytes() == DATA and (tmp_path / "out" / ".hidden").exists()
+    assert run(*command, "add", tmp_path / "out").out.strip() == cid
+    assert run(*command, "add", folder / ".hidden").out.strip() == str(Cid.of(b"h"))
+    again = run(*command, "export", cid, tmp_path / "out", "--file")
+    assert again.code == 1 and "it is there and not empty" in again.err and "name a folder that is" in again.err
+
+
+def test_add_then_import__folder_in_a_car__is_pinned_in_the_other_home(
+    run: Runner, store: LocalStore, folder: Path, tmp_path: Path
+) -> None:
+    cid = run(nodeagent, "content", "--home", store.root.parent, "add", folder).out.strip()
+    assert run(nodeagent, "content", "--home", store.root.parent, "export", cid, tmp_path / "data.car").code == 0
+    other = LocalStore(tmp_path / "other" / "content")
+    assert run(quorate, "--home", tmp_path / "other", "content", "import", tmp_path / "data.car").out.strip() == cid
+    assert other.has_all(Cid.parse(cid))
+    assert run(quorate, "--home", tmp_path / "other", "content", "verify").code == 0
+
+
+def test_ls__folder__its_entries_with_sizes_and_no_control_characters(
+    run: Runner, store: LocalStore, folder: Path
+) -> None:
+    command = (nodeagent, "content", "--home", store.root.parent, "ls")
+    cid = store.put_folder(folder)
+    assert [line.split()[1:] for line in run(*command, cid).out.splitlines()] == [["1", ".hidden"], ["-", "sub/"]]
+    below = run(*command, cid, "--recursive").out
+    assert [line.split()[-1] for line in below.splitlines()] == [".hidden", "sub/", "sub/a\ufffd[31m", "sub/empty/"]
+    listed = json.loads(run(*command, cid, "-r", "--json").out)
+    assert listed["cid"] == str(cid) and [entry["bytes"] for entry in listed["entries"]] == [1, None, len(DATA), None]
+    assert listed["entries"][2]["path"] == "sub/a\x1b[31m"
+    assert run(*command).out == f"{cid}  {len(DATA) + 1:,} bytes in a folder\n"
+
+
+def test_add__folder_with_a_link__says_where_and_pins_nothing(run: Runner, store: LocalStore, folder: Path) -> None:
+    (folder / "sub" / "link").symlink_to("a")
+    told = run(nodeagent, "content", "--home", store.root.parent, "add", folder)
+    assert told.code == 1 and f"cannot add {folder}/sub/link: it is a symbolic link" in told.err
+    assert store.pins() == []
 
 
 def test_verify__rotten_leaf__removed_and_the_file_is_not_whole(
@@ -127,6 +182,9 @@ def test_gc__what_is_not_pinned__goes_and_what_is_stays(
         (["pin", str(Cid.of(b"absent"))], 75, "is not in"),
         (["export", str(Cid.of(b"absent")), "x.car"], 75, "fetch it from another node"),
         (["import", "nowhere.car"], 2, "nowhere.car"),
+        (["add", "nowhere"], 2, "nowhere"),
+        (["ls", str(Cid.of(b"absent"))], 1, "is a file, not a folder"),
+        (["ls", "--recursive"], 2, "name its CID"),
     ],
 )
 def test_commands__cid_or_file_that_is_not_there__say_what(
