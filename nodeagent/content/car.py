@@ -47,7 +47,7 @@ def sections(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator
     Raises what ``tree.walk`` raises. Memory: a block, and 36 bytes for each one that was written.
     """
     written: set[Cid] = set()
-    for cid, block in walk(root, load, budget):
+    for cid, block in walk(root, load, budget, once=True):
         if not written:
             yield header([root])
         if cid not in written:

@@ -48,15 +48,16 @@ def is_folder(root: Cid, load: Load) -> bool:
     return not root.is_raw and kind_of(root.verify(load(root))) in _FOLDERS
 
 
-def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[tuple[Cid, bytes]]:
+def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, *, once: bool = False) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file or folder with its CID, a node before its children; one used twice comes twice.
 
-    For a file this is ``unixfs.walk``; for a folder it raises the same errors.
+    For a file this is ``unixfs.walk``; for a folder it raises the same errors. ``once``: an entry of a folder that was
+    there before is not walked again.
     """
     if not is_folder(root, load):
         yield from unixfs.walk(root, load, budget)
         return
-    tree = Tree(load, budget)
+    tree = Tree(load, budget, once=once)
     for found in tree.visit(root):
         if isinstance(found, Node):
             yield found.cid, found.block
@@ -118,11 +119,13 @@ class _Task:
 class Tree:
     """One reading of one tree; it counts what it has spent of ``budget``.
 
-    ``load(cid)`` gives a block from anywhere; each is checked against its CID before a byte of it is used.
+    ``load(cid)`` gives a block from anywhere; each is checked against its CID before a byte of it is used. ``once``
+    passes over entries whose CID was there before, so that folders within folders cost no more than their blocks.
     """
 
-    def __init__(self, load: Load, budget: Budget = DEFAULT_BUDGET) -> None:
-        self._load, self._budget = load, budget
+    def __init__(self, load: Load, budget: Budget = DEFAULT_BUDGET, *, once: bool = False) -> None:
+        self._load, self._budget, self._once = load, budget, once
+        self._seen: dict[Cid, int] = {}  # the Tsize declared first; when that is a lie, reading on raises
         self._file_budget = replace(budget, max_blocks=budget.tree_blocks)
         self._spent = {"blocks": 0, "entries": 0, "bytes": 0}
         self._stack: list[_Task | _Folder] = []
@@ -156,6 +159,11 @@ class Tree:
     def _enter(self, entry: Entry, folder: _Folder, deep: bool) -> Iterator[Node | Item]:
         path = folder.prefix + entry.name
         self._spend("entries", 1, self._budget.max_entries)
+        if self._once and entry.cid in self._seen:
+            _check_tsize(entry, self._seen[entry.cid])
+            return
+        if self._once:
+            self._seen[entry.cid] = entry.tsize
         if entry.cid.is_raw:
             self._spend("bytes", entry.tsize, self._budget.max_bytes)
             yield Item(path, entry.cid, entry.tsize)

@@ -1,4 +1,4 @@
-"""What a trustless gateway answers: ``GET|HEAD /ipfs/<cid>`` as one block or as a CAR of the whole file.
+"""What a trustless gateway answers: ``GET|HEAD /ipfs/<cid>`` as one block or as a CAR of the whole file or folder.
 
 Every block is verified as it is read. A CAR whose block is missing or rotten is cut off: its reader sees that the last
 chunk did not come. Source: IPFS trustless gateway specification (``application/vnd.ipld.raw``, ``….car``; order=dfs,

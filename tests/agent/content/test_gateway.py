@@ -150,10 +150,18 @@ def test_get__car_of_an_absent_root__is_404(gateway: Gateway) -> None:
 
 
 def test_get__car_of_a_node_that_is_no_file__is_422(gateway: Gateway, store: LocalStore) -> None:
-    node = b"\x0a\x02\x08\x01"
+    node = b"\x0a\x05\x08\x04\x12\x01a"
     store.put_block(Cid.of(node, DAG_PB), node)
     status, _, body = ask(gateway, f"/ipfs/{Cid.of(node, DAG_PB)}?format=car")
-    assert status == 422 and b"directory" in body
+    assert status == 422 and b"symlink" in body
+
+
+def test_get__car_of_a_folder__has_all_its_blocks(gateway: Gateway, store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "folder" / "in").mkdir(parents=True)
+    (tmp_path / "folder" / "in" / "file").write_bytes(b"data")
+    cid = store.put_folder(tmp_path / "folder")
+    status, _, body = ask(gateway, f"/ipfs/{cid}?format=car")
+    assert status == 200 and len(dict(CarReader(io.BytesIO(body)))) == 3
 
 
 def test_get__car_whose_last_block_is_gone__is_cut_off(gateway: Gateway, store: LocalStore) -> None:

@@ -120,7 +120,7 @@ def test_walk__equal_files__come_once_for_each_use_and_once_in_a_car() -> None:
     assert car.roots == (root,) and dict(car) == blocks
 
 
-def test_walk__a_file__is_that_of_unixfs() -> None:
+def test_walk__a_file__is_that_of_unixfs_and_no_folder() -> None:
     root, blocks = blocks_of(numbers(100))
     assert walked(root, blocks) == [cid for cid, _ in unixfs.walk(root, load_from(blocks))]
     assert tree.size_of(root, load_from(blocks)) == 100
@@ -155,18 +155,20 @@ def test_walk__tsize_of_a_file_or_folder_is_a_lie__is_refused(by: int) -> None:
     ]
     assert len(walked(folder_of(blocks, *honest), blocks)) == 7
     for entry in honest:
-        root = folder_of(blocks, replace(entry, tsize=entry.tsize + by))
+        lie = replace(entry, tsize=entry.tsize + by)
+        with pytest.raises(MalformedBlock, match=rf"{entry.cid} has Tsize {entry.tsize}"):
+            list(sections(folder_of(blocks, entry, replace(lie, name="z")), load_from(blocks)))
         with pytest.raises(MalformedBlock, match=rf"{entry.cid} has .*{entry.tsize}") as caught:
-            walked(root, blocks)
+            walked(folder_of(blocks, lie), blocks)
         assert caught.value.reason.endswith(f" {entry.tsize + by}") and "its directory declares" in caught.value.reason
 
 
 def test_walk__wrong_or_too_large_bytes__are_refused() -> None:
     root, blocks = built(CASES["nested"])
     inner = next(cid for cid in blocks if not cid.is_raw and cid != root)
-    for cid, data, error in ((inner, b"evil", WrongBytes), (root, b"evil", WrongBytes)):
-        with pytest.raises(error):
-            walked(root, {**blocks, cid: data})
+    for cid in (inner, root):
+        with pytest.raises(WrongBytes):
+            walked(root, {**blocks, cid: b"evil"})
     large = placed(blocks, bytes(unixfs.MAX_BLOCK_BYTES + 1))
     with pytest.raises(MalformedBlock, match="at most 2097152"):
         walked(folder_of(blocks, Entry("large", large, 0)), blocks)
@@ -228,9 +230,8 @@ def with_a_raw_shard(slots: tuple[Slot, ...], blocks: Blocks) -> list[Slot]:
 
 
 def with_wrong_tsize(slots: tuple[Slot, ...], blocks: Blocks) -> list[Slot]:
-    at = shard_in(slots)
-    entry = replace(slots[at].entry, tsize=slots[at].entry.tsize + 1)
-    return [*slots[:at], replace(slots[at], entry=entry), *slots[at + 1 :]]
+    wrong = slots[shard_in(slots)].entry
+    return [replace(s, entry=replace(wrong, tsize=wrong.tsize + 1)) if s.entry is wrong else s for s in slots]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_walk__over_one_limit__is_refused(budget: Budget, what: str, limit: int,
     assert (caught.value.what, caught.value.limit, caught.value.found) == (what, limit, found)
 
 
-def test_walk__folders_that_hold_the_same_twice__end_by_the_budget_of_entries() -> None:
+def test_walk__folders_that_hold_the_same_twice__end_by_the_budget_or_are_walked_once() -> None:
     blocks: Blocks = {}
     block = encode_directory([])
     cid, tsize = placed(blocks, block), len(block)
@@ -283,17 +284,17 @@ def test_walk__folders_that_hold_the_same_twice__end_by_the_budget_of_entries() 
     with pytest.raises(BudgetExceeded) as caught:
         walked(cid, blocks, Budget(max_entries=1000))
     assert caught.value.what == "entries"
+    car = b"".join(sections(cid, load_from(blocks), Budget(max_entries=80)))
+    assert dict(CarReader(io.BytesIO(car))) == blocks
 
 
 def test_contents__file_larger_than_the_budget__no_leaf_is_asked_for() -> None:
     blocks: Blocks = {}
     block = encode_node([Child(Cid.of(b"absent"), 1 << 40, 1 << 40)] * 2)
     root = folder_of(blocks, Entry("huge", placed(blocks, block), len(block) + (1 << 41)))
-    assert list(tree.contents(root, load_from(blocks), Budget(max_bytes=1 << 41))) == [
-        Item("huge", Cid.of(block, DAG_PB), 1 << 41)
-    ]
+    found = list(tree.contents(root, load_from(blocks), Budget(max_bytes=1 << 41)))
+    assert found == [Item("huge", Cid.of(block, DAG_PB), 1 << 41)]
     with pytest.raises(BudgetExceeded):
         walked(root, blocks)
-    raw = folder_of(blocks, Entry("huge", Cid.of(b"absent"), 1 << 40))
     with pytest.raises(BudgetExceeded):
-        walked(raw, blocks)
+        walked(folder_of(blocks, Entry("huge", Cid.of(b"absent"), 1 << 40)), blocks)
