@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
@@ -112,6 +113,27 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             sync_file(out)
         os.replace(partial, path)
     sync_folder(path.parent)
+
+
+def remove_older(folder: Path, seconds: float) -> None:
+    """Remove the files of ``folder`` that were not written to for so long."""
+    oldest = time.time() - seconds
+    for left in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if left.lstat().st_mtime < oldest:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path, mode: int) -> Iterator[None]:
+    """Hold a lock among processes and threads: ``fcntl.LOCK_SH`` with others of its kind, ``LOCK_EX`` alone."""
+    with disk_errors(f"lock {path}"):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, mode)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ import io
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -34,9 +33,11 @@ from nodeagent.content.cid import Cid
 from nodeagent.content.disk import (
     CREATE,
     disk_errors,
+    locked,
     open_regular,
     read_block,
     refuse_link,
+    remove_older,
     removed_on_error,
     replacing,
     sync_all,
@@ -67,16 +68,15 @@ class LocalStore:
         max_bytes: int = 0,
     ) -> None:
         self.root = Path(os.path.abspath(root))
-        self._layout = layout
-        self._on_corrupt = on_corrupt
+        self._layout, self._on_corrupt, self._lock = layout, on_corrupt, self.root / "lock"
         self._blocks, pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
         self._pins, self._allowance = Pins(pins), Allowance(max_bytes, self.total_bytes, self.collect)
         with disk_errors("open the store"):
             for place in (self.root, self._blocks, pins, self._tmp):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self._blocks, pins, self._tmp):
-                refuse_link(folder)
-            self._sweep_tmp()
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for place in (self._blocks, pins, self._tmp):
+                refuse_link(place)
+            remove_older(self._tmp, _STALE_TMP_S)
 
     # --- whole files and folders ---
 
@@ -91,7 +91,7 @@ class LocalStore:
 
     def put_folder(self, path: Path, label: str = "") -> Cid:
         """Store and pin the folder at ``path`` with all that is in it, as ``folder.grow`` says."""
-        with self._locked(fcntl.LOCK_SH):
+        with locked(self._lock, fcntl.LOCK_SH):
             written = []
             for cid, block in folder.grow(path, self._layout):
                 written.append(self._write(cid, block))
@@ -136,7 +136,7 @@ class LocalStore:
         blocks that came before stay, unpinned.
         """
         reader = CarReader(stream)
-        with self._locked(fcntl.LOCK_SH):
+        with locked(self._lock, fcntl.LOCK_SH):
             written = [self._write(cid, block) for cid, block in reader]
             for root in reader.roots:
                 for _ in tree.walk(root, self.load):
@@ -175,7 +175,7 @@ class LocalStore:
         Returns how many bytes went. A fetch of an unpinned file that is going on may find a block gone; it then
         fetches it again.
         """
-        with self._locked(fcntl.LOCK_EX):
+        with locked(self._lock, fcntl.LOCK_EX):
             held = list(self._held())  # before the pins, so that what comes meanwhile is left alone
             gone = victims(held, tree.reachable(self._pins.labels(), self.load), most)
             for block in gone:
@@ -233,7 +233,7 @@ class LocalStore:
     # --- inside ---
 
     def _put(self, stream: BinaryIO, label: str) -> Cid:
-        with self._locked(fcntl.LOCK_SH):
+        with locked(self._lock, fcntl.LOCK_SH):
             written = []
             for root, block in unixfs.grow(unixfs.cut(stream, self._layout.chunk_bytes), self._layout):
                 written.append(self._write(root.cid, block))
@@ -289,23 +289,6 @@ class LocalStore:
             with contextlib.suppress(FileNotFoundError):
                 found = os.lstat(self._path(cid))
                 yield Held(found.st_mtime, found.st_size, cid)
-
-    def _sweep_tmp(self) -> None:
-        oldest = time.time() - _STALE_TMP_S
-        for left in self._tmp.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if left.lstat().st_mtime < oldest:
-                    left.unlink()
-
-    @contextlib.contextmanager
-    def _locked(self, mode: int) -> Iterator[None]:
-        with disk_errors("lock the store"):
-            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, mode)
-            yield
-        finally:
-            os.close(lock)
 
 
 def _parsed(names: list[str]) -> Iterator[Cid]:

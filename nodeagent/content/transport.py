@@ -91,7 +91,7 @@ class Transport:
         try:
             body = self._ask(source, cid, cut, *_RAW)
         except _NotServed:
-            body = _only_block(source, cid, self._ask(source, cid, cut, *_CAR))
+            body = self._from_car(source, cid, cut)
         try:
             return cid.verify(body)
         except WrongBytes as error:
@@ -112,6 +112,12 @@ class Transport:
                 return self._get(source, url, kind)
             except _Dropped as error:
                 raise SourceUnreachable(source, error.reason) from error
+
+    def _from_car(self, source: str, cid: Cid, cut: Cut) -> bytes:
+        try:
+            return _only_block(source, cid, self._ask(source, cid, cut, *_CAR))
+        except _NotServed as error:
+            raise SourceAnsweredBadly(source, error.reason) from error
 
     def _get(self, source: str, url: str, kind: str) -> bytes:
         headers = {"Accept": kind, "Accept-Encoding": "identity", "User-Agent": "quorate"}

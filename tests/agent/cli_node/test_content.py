@@ -130,7 +130,7 @@ def test_add__folder_with_a_link__says_where_and_pins_nothing(run: Runner, store
     (folder / "sub" / "link").symlink_to("a")
     told = run(nodeagent, "content", "--home", store.root.parent, "add", folder)
     assert told.code == 1 and f"cannot add {folder}/sub/link: it is a symbolic link" in told.err
-    assert store.pins() == []
+    assert store.pins() == {}
 
 
 def test_verify__rotten_leaf__removed_and_the_file_is_not_whole(

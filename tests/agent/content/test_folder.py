@@ -8,7 +8,7 @@ export
 ├── new or empty target                  → the same files
 ├── anything else there                  → TargetInUse, untouched
 └── missing or malformed block           → raises, nothing left beside the target
-import_car, has_all, delete              → as for files, of all that is below
+import_car, has_all, collect             → as for files, of all that is below
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def test_put_folder__kubo_vector__has_kubos_cid_and_comes_back(store: LocalStore
     source = write(tmp_path / "source", CASES[name])
     cid = store.put_folder(source)
     assert str(cid) == VECTORS[name] == str(folder.folder_cid(source))
-    assert store.pins() == [cid] and store.has_all(cid)
+    assert store.pins() == {cid: [""]} and store.has_all(cid)
     store.export(cid, tmp_path / "target")
     assert read(tmp_path / "target") == read(source)
     assert store.file_size(cid) == sum(len(data or b"") for data in CASES[name].values())
@@ -134,7 +134,7 @@ def test_put_folder__something_that_cannot_be_added__no_block_and_no_pin(
     assert caught.value.reason == reason and isinstance(caught.value, JobFault)
     assert caught.value.path == f"{source}/a/b/" + name.decode(errors="backslashreplace")
     assert caught.value.message.isascii()
-    assert store.pins() == [] and list(store.block_cids()) == []
+    assert store.pins() == {} and list(store.block_cids()) == []
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("absent", "No such file"), ("file", "Not a directory")])
@@ -248,7 +248,7 @@ def test_export_car__of_a_folder__another_store_has_it_whole(store: LocalStore, 
     store.export_car(cid, tmp_path / "folder.car")
     with (tmp_path / "folder.car").open("rb") as car:
         assert other.import_car(car) == (cid,)
-    assert other.pins() == [cid] and set(other.block_cids()) == set(store.block_cids())
+    assert other.pins() == {cid: [""]} and set(other.block_cids()) == set(store.block_cids())
 
 
 def test_import_car__folder_without_all_its_blocks__is_not_pinned(store: LocalStore, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_import_car__folder_without_all_its_blocks__is_not_pinned(store: LocalSt
     (tmp_path / "car").write_bytes(header([root]) + b"".join(section(cid, block) for cid, block in blocks.items()))
     with (tmp_path / "car").open("rb") as car, pytest.raises(BlockMissing):
         store.import_car(car)
-    assert store.pins() == []
+    assert store.pins() == {}
 
 
 def test_has_all__one_block_gone__is_false(store: LocalStore) -> None:
@@ -273,11 +273,12 @@ def test_has_all__one_block_gone__is_false(store: LocalStore) -> None:
     assert store.has_all(cid)
 
 
-def test_delete__folders_that_share_files__spares_what_a_pinned_one_uses(store: LocalStore) -> None:
+def test_collect__folders_that_share_files__spares_what_a_pinned_one_uses(store: LocalStore) -> None:
     kept, gone = filled(store, CASES["nested"]), filled(store, {**LONG, "a/b/c/d": b"deep", "own": b"own"})
     store.pin(kept)
-    store.pin(gone)
-    before = len(list(store.block_cids()))
-    assert store.delete(gone) == before - 7  # the other's: five directories, two files
+    store.collect()
+    assert len(list(store.block_cids())) == 7  # five directories, two files
     assert store.has_all(kept) and not store.has(Cid.of(b"own")) and store.has(Cid.of(b"deep"))
-    assert store.delete(kept) == 7 and list(store.block_cids()) == []
+    store.unpin(kept)
+    store.collect()
+    assert list(store.block_cids()) == [] and not store.has(gone)

@@ -77,4 +77,4 @@ def test_import_car__folder_that_real_kubo_added__is_whole_here(ipfs: Ipfs, tmp_
     assert ipfs("add", "-r", "-Q", "--hidden", source).decode().strip() == str(root)
     store = LocalStore(tmp_path / "content")
     assert store.import_car(io.BytesIO(ipfs("dag", "export", root))) == (root,)
-    assert store.pins() == [root] and set(store.block_cids()) == set(blocks)
+    assert store.pins() == {root: [""]} and set(store.block_cids()) == set(blocks)
