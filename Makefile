@@ -12,7 +12,7 @@ PYTHON_SOURCES = $(wildcard nodeagent scripts bench lab tools tests)
 TYPED_SOURCES = $(wildcard nodeagent scripts bench lab tools)
 SOLIDITY_SOURCES = $(wildcard contracts tests)
 
-.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-deep test-mutation coverage slither test-proofs lint fmt bench-gas bench-runtime lock clean
+.PHONY: help setup setup-toolkit compile demo test test-contracts test-agent test-scripts test-e2e test-deep test-mutation coverage slither test-proofs lint fmt bench-content bench-gas bench-runtime lock clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p; s/^\([a-z0-9-]*\):  *## \(.*\)/  make \1\t\2/p' Makefile | sort -u | expand -t 24
@@ -77,7 +77,7 @@ bench-content: setup-toolkit  ## hashing, CARs and fetching beside Kubo, a libra
 	@npm ci --prefix bench/unixfs --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@PATH=$(CURDIR)/build/bin:$$PATH .venv/bin/python -m bench.content
 
-bench-gas: setup-toolkit  ## the gas table, into build/bench/gas.json
+bench-gas: setup-toolkit  ## gas of every step and room of every contract; all receipts into build/bench/gas.json (10 min)
 	@.venv/bin/python -m bench.gas
 
 lock:                ## resolve requirements/*.txt and package-lock.json again

@@ -98,7 +98,9 @@ def run(plans: tuple[Plan, ...] = GATED + WIDE) -> dict[str, Any]:
             network = Network(chain, nodes)
             network.round(1, 1, shapes[0][2], turn=False)
             for jobs, shards, committee in shapes:
+                print(f"gas: {nodes} nodes, {jobs} x {shards} shards, {committee} members", file=sys.stderr)
                 cases.append(measure(network, jobs, shards, committee))
+    print("gas: appeals and reports", file=sys.stderr)
     found = sizes()
     return {
         "cases": cases,
@@ -134,7 +136,7 @@ def main() -> None:
     report = run()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    print(json.dumps(table(report) | {"size_room": report["size_room"]}, indent=2))
     if "--accept" in sys.argv[1:]:
         gated = [case for case in report["cases"] if case["pool_nodes"] < 60]
         BASELINE.write_text(json.dumps(table({**report, "cases": gated}), indent=2) + "\n")
