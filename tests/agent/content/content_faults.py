@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 from nodeagent.content import Cid, unixfs
 from nodeagent.content.unixfs import Layout
 
+deep = pytest.mark.skipif("QUORATE_DEEP" not in os.environ, reason="deep runs only: QUORATE_DEEP=1")
 Behaviour = Callable[[socket.socket, str, threading.Event], None]
 SMALL = Layout(chunk_bytes=16, max_links=4)
 

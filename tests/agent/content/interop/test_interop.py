@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from content_faults import answers_in_cars, numbers, running
+from content_faults import answers_in_cars, deep, numbers, running
 
 from nodeagent.content import MIB, Cid, LocalStore, unixfs
 from nodeagent.content.fetch import Fetcher
@@ -25,7 +24,6 @@ GIB = 1 << 30
 OLD = Layout(chunk_bytes=256 << 10, max_links=174)  # Kubo's own defaults of many years
 OLD_OPTIONS = ("--cid-version=1", "--raw-leaves", "--chunker=size-262144", "--max-file-links=174")
 FULL = OLD.chunk_bytes * OLD.max_links  # 45.6 MB: one byte more makes a second level
-deep = pytest.mark.skipif("QUORATE_DEEP" not in os.environ, reason="deep runs only: QUORATE_DEEP=1")
 
 
 def write(path: Path, size: int) -> Path:
