@@ -35,11 +35,12 @@ from nodeagent.content.errors import (
     WrongBytes,
 )
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
-from nodeagent.content.watch import Cut, Cuts, Watch, Watched, watched_pools
+from nodeagent.content.watch import Cut, Cuts, TooManyBytes, Watch, Watched, watched_pools
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 CAR_TYPE: Final = "application/vnd.ipld.car"
 _RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
+_WIRE, _HEAD_BYTES = 2, 65_536  # bytes on the wire: so many times a block, and a head
 _CAR_BYTES: Final = 4096  # what a CAR of one block has besides the block
 _READ_BYTES: Final = 1 << 18
 _MAX_URL_CHARS: Final = 512
@@ -83,7 +84,9 @@ class Transport:
             timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.stall_s),
         )
         self._cuts = Cuts()
-        self._pools.pool_classes_by_scheme = watched_pools(limits.block_s, self._cuts)
+        self._pools.pool_classes_by_scheme = watched_pools(
+            limits.block_s, _WIRE * limits.max_block_bytes + _HEAD_BYTES, self._cuts
+        )
 
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         """The verified block ``cid`` from ``source``; raises a ``SourceFailure`` of the kind that fits."""
@@ -236,6 +239,8 @@ def _typed(source: str) -> Iterator[_Exchange]:
     except (HTTPError, HTTPException, OSError, ValueError) as error:
         if exchange.watch and exchange.watch.expired:
             raise SourceStalled(source, "not finished in time") from error
+        if any(isinstance(cause, TooManyBytes) for cause in (error, *error.args)):
+            raise SourceSentTooMuch(source, "more bytes around a block than any answer needs") from error
         if isinstance(error, ProtocolError) and any(isinstance(cause, _DROPS) for cause in error.args):
             raise _Dropped(f"connection dropped: {error.args[-1]}"[:200]) from error
         raise _unreachable(source, error) from error

@@ -1,12 +1,14 @@
-"""Ends exchanges: each after its time, and any of them at once from another thread, whatever the peer sends."""
+"""Ends exchanges: each after its time or its bytes, and any of them at once from another thread."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 import socket
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -57,13 +59,50 @@ class Watched(Protocol):
     watch: Watch  # set by the connections that ``watched_pools`` makes
 
 
+class TooManyBytes(OSError):
+    """An answer had more bytes on the wire than any answer may, head, framing and all."""
+
+
+class _Meter(io.RawIOBase):
+    """Lets so many bytes of a stream through."""
+
+    def __init__(self, stream: io.RawIOBase, most: int) -> None:
+        self._stream, self._left = stream, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._left <= 0:
+            raise TooManyBytes("an answer without end")
+        count = self._stream.readinto(memoryview(buffer)[: self._left])
+        self._left -= count or 0
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _metered(most: int) -> type[http.client.HTTPResponse]:
+    class Metered(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+            super().__init__(sock, *arguments, **options)
+            self.fp = io.BufferedReader(_Meter(self.fp.detach(), most))
+
+    return Metered
+
+
 def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def watched_pools(seconds: float, cuts: Cuts) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections put every exchange under a ``Watch`` and in reach of its ``Cut``."""
+def watched_pools(seconds: float, most: int, cuts: Cuts) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, whose connections put every exchange under a ``Watch`` and in reach of its ``Cut``.
+
+    An answer of more than ``most`` bytes on the wire is a ``TooManyBytes``, as urllib3 wraps it.
+    """
 
     def watched(connection: HTTPConnection, answer: Callable[[], HTTPResponse]) -> HTTPResponse:
         watch = Watch(connection.sock, seconds)
@@ -80,10 +119,14 @@ def watched_pools(seconds: float, cuts: Cuts) -> dict[str, type[HTTPConnectionPo
         return response
 
     class Plain(HTTPConnection):
+        response_class = _metered(most)
+
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
             return watched(self, super().getresponse)
 
     class Tls(HTTPSConnection):
+        response_class = _metered(most)
+
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
             return watched(self, super().getresponse)
 

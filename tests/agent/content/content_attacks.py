@@ -50,6 +50,7 @@ HASTY: Final = replace(PATIENT, stall_s=0.2)
 BRIEF: Final = replace(PATIENT, block_s=0.3)
 NARROW: Final = replace(PATIENT, max_block_bytes=32_768)
 ANSWER_BYTES: Final = 2 * MAX_BLOCK_BYTES
+WIRE_BYTES: Final = ANSWER_BYTES + 65_536
 """What one source may send for one block, with all that goes around it."""
 
 
@@ -68,7 +69,7 @@ class TickingClock:
 class Attack:
     """``behave`` ends in ``error`` for a reason that holds ``reason``, under ``limits``.
 
-    ``max_sent``: bytes that may be taken from it; None where only time ends it.
+    ``max_sent``: bytes that may be taken from it.
     """
 
     behave: Behaviour
@@ -76,7 +77,7 @@ class Attack:
     reason: str = ""
     limits: FetchLimits = PATIENT
     clock: type[TickingClock] | None = None
-    max_sent: int | None = ANSWER_BYTES
+    max_sent: int = ANSWER_BYTES
 
 
 def length(count: int | str) -> bytes:
@@ -156,9 +157,7 @@ FLOODS: Final = {
         pours(CHUNKED, b"10000\r\n" + bytes(65_536) + b"\r\n"), SourceSentTooMuch, "more than 2097152 bytes"
     ),
     "one giant chunk": Attack(pours(CHUNKED + b"7fffffff\r\n", bytes(65_536)), SourceSentTooMuch, "more than 2097152"),
-    "chunks of one byte": Attack(
-        pours(CHUNKED, b"1\r\na\r\n" * 1000), SourceSentTooMuch, "more than 32768 bytes", NARROW
-    ),
+    "chunks of one byte": Attack(pours(CHUNKED, b"1\r\na\r\n" * 1000), SourceSentTooMuch, "around a block", NARROW),
     "endless size of a chunk": Attack(pours(CHUNKED, b"0" * 65_536), SourceUnreachable),
     "endless status line": Attack(pours(b"HTTP/1.1 200 ", b"a" * 65_536), SourceUnreachable, "status line"),
     "endless header line": Attack(pours(OK + b"X: ", b"a" * 65_536), SourceUnreachable, "header line"),
@@ -176,22 +175,19 @@ WAITS: Final = {
     "head that trickles": Attack(trickles_head, SourceStalled, "in time", BRIEF),
     "body that trickles": Attack(pours(length(1_000_000), b"a", 0.01), SourceStalled, "in time", BRIEF),
     "endless 100 Continue": Attack(
-        pours(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001), SourceStalled, "in time", BRIEF, max_sent=None
+        pours(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), SourceSentTooMuch, "around a block", max_sent=WIRE_BYTES
     ),
     "endless trailer": Attack(
-        pours(CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(BLOCK), BLOCK), b"X: y\r\n", 0.001),
-        SourceStalled,
-        "in time",
-        BRIEF,
-        max_sent=None,
+        pours(CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(BLOCK), BLOCK), b"X: y\r\n" * 1000),
+        SourceSentTooMuch,
+        "around a block",
+        max_sent=WIRE_BYTES,
     ),
     "long words beside chunks": Attack(
-        pours(CHUNKED, b"1;" + b"x" * 60_000 + b"\r\na\r\n", 0.001),
-        SourceStalled,
-        "at least 32768 a second",
-        DEFAULT_LIMITS,
-        TickingClock,
-        None,
+        pours(CHUNKED, b"1;" + b"x" * 60_000 + b"\r\na\r\n"),
+        SourceSentTooMuch,
+        "around a block",
+        max_sent=WIRE_BYTES,
     ),
 }
 
