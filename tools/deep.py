@@ -22,15 +22,15 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tools.deepcounts import CALLS, Suite, counted_actions, read_counts, too_seldom
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "deep"
@@ -42,28 +42,10 @@ COUNTED = ROOT / "tests" / "invariants" / "Counts.sol"
 DEPTH = 5_000  # calls of one run: a long story, whose cost still grows little
 PIECE = 1_000_000  # calls over all suites
 FUZZ_PIECE = 10_000
-EACH = 300  # successes of every action in CALLS calls
-CALLS = 10_000_000
 
 
 class ForgeFailed(Exception):
     """Forge gave no result: what it printed last."""
-
-
-@dataclass(slots=True)
-class Suite:
-    """What one suite did: calls its handler was given, those refused, what succeeded how often."""
-
-    name: str
-    calls: int = 0
-    reverts: int = 0
-    actions: dict[str, int] = field(default_factory=dict)
-
-    def add(self, calls: int, reverts: int, actions: dict[str, int]) -> None:
-        self.calls += calls
-        self.reverts += reverts
-        for action, times in actions.items():
-            self.actions[action] = self.actions.get(action, 0) + times
 
 
 @dataclass(slots=True)
@@ -143,20 +125,6 @@ def failures_of(report: dict[str, Any], seed: int) -> list[str]:
     ]
 
 
-def read_counts(text: str) -> dict[str, int]:
-    """Return how often each action succeeded, over all runs: `calls=N;action=N;…` a line.
-
-    Forge plays the last run of each invariant again after it passed: a line that stands twice is one run.
-    """
-    total: Counter[str] = Counter()
-    for line in set(text.splitlines()):
-        for part in line.split(";"):
-            action, _, times = part.rpartition("=")
-            total[action] += int(times)
-    total.pop("calls", None)
-    return dict(total)
-
-
 def add_invariants(state: State, report: dict[str, Any], counted: dict[str, int]) -> None:
     """Add a piece to the suites; those that count nothing themselves have forge's calls by name."""
     for name, _, result in results(report):
@@ -202,22 +170,6 @@ def fuzz(state: State, runs: int) -> None:
 
 
 # --- all of it ------------------------------------------------------------------------------------
-
-
-def counted_actions(source: str) -> list[str]:
-    """Return what the protocol's suite counts, from the rows of `Counts.sol`."""
-    return re.findall(r'= Row\("([^"]+)", \d+\);', source)
-
-
-def too_seldom(suite: Suite, actions: Iterable[str], each: int = EACH) -> list[str]:
-    """Return the actions of a suite that succeeded less often than their share; `actions` must be among them."""
-    least = max(1, each * suite.calls // CALLS)
-    done = dict.fromkeys(actions, 0) | suite.actions
-    return [
-        f"{suite.name}: '{action}' succeeded {times} times in {suite.calls} calls, not {least}"
-        for action, times in sorted(done.items())
-        if times < least
-    ]
 
 
 def shortcomings(state: State, suites: Iterable[str], counted: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from nodeagent.protocol.types import Epoch, JobId
 from nodeagent.worker import lifecycle as life
 from nodeagent.worker.admission import Admission, Machine
 from nodeagent.worker.bench import Again, Bench, Done
-from nodeagent.worker.compute import Order, Warm, results_path
+from nodeagent.worker.compute import Order, Warm
 from nodeagent.worker.courtroom import Courtroom
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.hands import ENDED, Hands
@@ -287,10 +287,7 @@ class Agent:
         self._pruned_epoch = now = epoch_of(block, self._epoch_blocks)
         before = Epoch(max(0, now - deployment.ring - 2))
         dead = self.world.finished(now, deployment.settle_grace, deployment.report_epochs, deployment.ring)
-        for job, shard in self.hands.ledger.results():
-            if job in dead:
-                results_path(self.hands.pending, job, shard).unlink(missing_ok=True)
-        self.hands.unpublish(dead)
+        self.hands.give_up(dead)
         self.bench.forget(spent(self.world, dead))
         self.hands.ledger.prune(before * self._epoch_blocks, dead)
         self.hands.outbox.prune(before * self._epoch_blocks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,8 +143,11 @@ class Hands:
         except StoreFailed as fault:
             log.error("results_not_served", epoch=batch.epoch, reason=str(fault))
 
-    def unpublish(self, jobs: Iterable[JobId]) -> None:
-        """What was published for jobs that are over is served as long as the store has room."""
+    def give_up(self, jobs: Collection[JobId]) -> None:
+        """Drops results of jobs that are over; what was published is served as long as the store has room."""
+        for job, shard in self.ledger.results():
+            if job in jobs:
+                results_path(self.pending, job, shard).unlink(missing_ok=True)
         for job in jobs:
             self.store.unpin_all(results_label(job))
 

@@ -33,7 +33,7 @@ def test_prune__job_is_over__its_payload_is_given_up_and_others_are_not(tmp_path
             ledger=Ledger(tmp_path / "agent.db"),
             outbox=Anything(),
             pending=tmp_path,
-            unpublish=ended.append,
+            give_up=ended.append,
         ),
         world=world([posted(1), posted(2, post_epoch=500)]),
         bench=SimpleNamespace(forget=given.append),

@@ -130,15 +130,16 @@ def test_seal__two_epochs__fresh_salts(tmp_path: Path) -> None:
     assert one.salt != two.salt and len(one.salt) == 32 and one.digest != two.digest
 
 
-def test_publish__batch_of_two_jobs__is_needed_until_both_are_over(tmp_path: Path) -> None:
+def test_give_up__batch_of_two_jobs__is_needed_until_both_are_over(tmp_path: Path) -> None:
     h = hands(FakeChain(), tmp_path)
     ours = [computed(h, job, 0, b"of job %d" % job) for job in (1, 2)]
     batch = h.seal(Seal(E, ((JobId(1), Shard(0)), (JobId(2), Shard(0)))))
     h.publish(batch)
     manifest = Cid.from_digest(batch.manifest_digest)
-    h.unpublish([JobId(1)])
+    h.give_up([JobId(1)])
     assert h.store.local.pins() == {ours[1]: ["results-2"], manifest: ["results-2"]}
-    h.unpublish([JobId(2)])
+    assert [path.name for path in h.pending.iterdir()] == ["2-0.results"]
+    h.give_up([JobId(2)])
     assert h.store.local.pins() == {} and h.store.has(ours[0]), "served as long as there is room"
 
 
