@@ -38,6 +38,7 @@ STATE = HOME / "state.json"
 COUNTS = Path("build") / "deep" / "counts.txt"  # where the deep profile lets tests write
 REPORT = ROOT / "build" / "deep.json"
 SUITES = "tests/invariants/*.t.sol"
+PROOFS = Path("tests") / "proofs"
 COUNTED = ROOT / "tests" / "invariants" / "Counts.sol"
 DEPTH = 5_000  # calls of one run: a long story, whose cost still grows little
 PIECE = 1_000_000  # calls over all suites
@@ -86,6 +87,8 @@ def fingerprint(root: Path) -> str:
     digest = hashlib.sha256((root / "foundry.toml").read_bytes())
     for folder in ("contracts", "tests"):
         for path in sorted((root / folder).rglob("*.sol")):
+            if path.is_relative_to(root / PROOFS):  # those are Halmos's
+                continue
             digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -29,8 +29,8 @@ contract RegistryStub {
         return 0;
     }
 
-    function operatorOf(uint32) external pure returns (address) {
-        return address(0xC01D);
+    function payeeOf(address caller) external pure returns (address) {
+        return caller;
     }
 
     function committees(uint256[] calldata) external view returns (uint256[] memory slots) {
@@ -70,6 +70,7 @@ contract LedgerStub {
 /// @dev Job 1 is the appealed one, job 2 the case. It says what it is told to, and keeps what the Court assigned to whom.
 contract MarketStub {
     uint32 public constant SETTLE_GRACE = 8;
+    uint32 public constant REPORT_EPOCHS = 4;
     uint16 public constant SETTLE_FEE_BPS = 100;
     address public constant REQUESTER = address(0x9E0);
 

@@ -2,17 +2,21 @@
 
 proofs.result_of ... proved only with every path explored; what Halmos left out was not run
 proofs.complaints .. a proof that does not hold, a control that is not refuted, a file without one, too few proofs
+the stubs .......... answer everything that the contracts in front of them ask for
 proofs.collect ..... every function that the sources declare, by file and contract
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 Tool = Callable[[str], ModuleType]
 
 
@@ -96,3 +100,14 @@ def test_collect__report_that_leaves_one_out__has_every_declared_function(
         ("check_b", "not run"),
         ("refute_c", "refuted"),
     ]
+
+
+@pytest.mark.parametrize(("door", "stub"), [("registry", "Registry"), ("ledger", "Ledger"), ("market_", "Market")])
+def test_stubs__whatTheCourtAsks__isAnsweredByEach(door: str, stub: str) -> None:
+    """The proofs run seldom: a stub that lacks what the Court has come to ask for must be seen before they do."""
+    sources = [(ROOT / "contracts" / name).read_text() for name in ("Court.sol", "market/Members.sol")]
+    asked = {name for text in sources for name in re.findall(rf"\b{door}(?:\(\))?\.(\w+)\(", text)}
+    text = (ROOT / "tests" / "proofs" / "Stubs.sol").read_text()
+    body = text[text.index(f"contract {stub}Stub") :].split("\ncontract ")[0]
+    answered = set(re.findall(r"(?:function|constant|public) (?!constant)(\w+)", body))
+    assert asked and asked <= answered
