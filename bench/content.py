@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from nodeagent.cli.common import start_logging
 from nodeagent.content import MIB, Cid, LocalStore
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
@@ -138,7 +139,8 @@ def cars(path: Path, folder: Path) -> dict[str, float]:
 
 
 def serve(store: str) -> None:
-    """A gateway until standard input ends."""
+    """A gateway until standard input ends. It says nothing but its address: nobody reads on."""
+    start_logging(False, "error")
     with Gateway(LocalStore(Path(store))) as gateway:
         print(gateway.url, flush=True)
         sys.stdin.read()
