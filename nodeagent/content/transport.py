@@ -42,7 +42,8 @@ CAR_TYPE: Final = "application/vnd.ipld.car"
 _RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
 _WIRE, _HEAD_BYTES = 2, 65_536  # bytes on the wire: so many times a block, and a head
 _CAR_BYTES: Final = 4096  # what a CAR of one block has besides the block
-_READ_BYTES: Final = 1 << 18
+_READ_BYTES: Final = 65_536  # of a block at a time: larger pieces are mapped anew each time
+_PARTS: Final = 1_024
 _MAX_URL_CHARS: Final = 512
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # else strangers' answers write into the operator's log
 _DROPS: Final = (ConnectionError, ShortRead)  # http.client's RemoteDisconnected is a ConnectionError
@@ -145,16 +146,19 @@ class Transport:
             return body
 
     def _body(self, source: str, response: BaseHTTPResponse, most: int) -> bytes:
-        limits, body, started = self._limits, bytearray(), self._clock()
+        limits, parts, length, started = self._limits, list[bytes](), 0, self._clock()
         while chunk := response.read1(_READ_BYTES):  # what has arrived, at most so much: a trickle is seen at once
-            body += chunk
-            if len(body) > most:
+            parts.append(chunk)
+            length += len(chunk)
+            if length > most:
                 raise SourceSentTooMuch(source, f"more than {most} bytes for one block")
             took = self._clock() - started
-            if took > limits.stall_s and len(body) < limits.min_rate * took:
-                rate = f"{len(body)} bytes in {took:.1f} s, at least {limits.min_rate} a second asked"
+            if took > limits.stall_s and length < limits.min_rate * took:
+                rate = f"{length} bytes in {took:.1f} s, at least {limits.min_rate} a second asked"
                 raise SourceStalled(source, rate)
-        return bytes(body)
+            if len(parts) > _PARTS:
+                parts = [b"".join(parts)]
+        return b"".join(parts)
 
 
 def base_url(source: str) -> str:
