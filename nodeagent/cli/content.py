@@ -168,6 +168,7 @@ def pin(store: LocalStore, cid: str) -> None:
     """Keep what is here, whatever the store's limit."""
     found = _whole(store, cid)
     store.pin(found)
+    _whole(store, cid)  # a collection may have been on its way
     say(f"pinned {found}, {store.file_size(found, _own()):,} bytes")
 
 
@@ -176,7 +177,10 @@ def pin(store: LocalStore, cid: str) -> None:
 @click.pass_obj
 def unpin(store: LocalStore, cid: str) -> None:
     """Undo pin; nothing is removed before gc, or before the store reaches its limit."""
-    store.unpin(_parse(cid))
+    found = _parse(cid)
+    store.unpin(found)
+    if labels := store.pins().get(found):
+        say(f"{found} is still needed for {', '.join(labels)}: the agent unpins it when those are over")
 
 
 @content.command("export")
@@ -201,7 +205,7 @@ def export_(store: LocalStore, cid: str, target: Path, as_file: bool) -> None:
 @click.pass_obj
 def import_(store: LocalStore, source: Any) -> None:
     """Keep and pin the files and folders of a CAR; prints their CIDs. SOURCE may be - for standard input."""
-    for cid in store.import_car(source):
+    for cid in store.import_car(source, _own()):
         click.echo(str(cid))
 
 

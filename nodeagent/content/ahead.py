@@ -40,7 +40,7 @@ class Ahead:
         self._obtain, self._window = obtain, window
         self._next: deque[Cid] = deque()
         self._begun: dict[Cid, Future[bytes]] = {}
-        self._running = 0
+        self._running, self._closed = 0, False
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(window.most, thread_name_prefix="ahead")
 
@@ -62,7 +62,7 @@ class Ahead:
     def close(self) -> None:
         """Begins nothing more and waits for what is under way."""
         with self._lock:
-            self._next.clear()
+            self._closed = True
         self._threads.shutdown(cancel_futures=True)
 
     def _fill(self) -> None:
@@ -70,7 +70,7 @@ class Ahead:
             with self._lock:
                 while self._next and self._next[0] in self._begun:
                     self._next.popleft()  # a block used twice: at its second turn it is in the store
-                if not self._next or self._running >= self._window.width or len(self._begun) >= READY:
+                if self._closed or not self._next or self._running >= self._window.width or len(self._begun) >= READY:
                     return
                 cid = self._next.popleft()
                 self._running += 1

@@ -38,7 +38,8 @@ class Backends:
 
     def line(self, peers: Iterable[str]) -> list[str]:
         """Everybody to ask for content that ``peers`` (base URLs) may have, each once."""
-        asked = {"kubo": [KUBO] if self.kubo else [], "peers": list(peers), "gateways": list(self.gateways)}
+        urls = [peer for peer in peers if peer.startswith(("http://", "https://"))]  # strangers' words: no name of ours
+        asked = {"kubo": [KUBO] if self.kubo else [], "peers": urls, "gateways": list(self.gateways)}
         return list(dict.fromkeys(source for backend in self.order for source in asked[backend]))
 
 

@@ -125,15 +125,32 @@ def remove_older(folder: Path, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, mode: int) -> Iterator[None]:
-    """Hold a lock among processes and threads: ``fcntl.LOCK_SH`` with others of its kind, ``LOCK_EX`` alone."""
+def locked(path: Path, mode: int, patience_s: float | None = None) -> Iterator[None]:
+    """Hold a lock among processes and threads: ``fcntl.LOCK_SH`` with others of its kind, ``LOCK_EX`` alone.
+
+    With ``patience_s`` it raises ``BlockingIOError`` when others have not let go by then.
+    """
     with disk_errors(f"lock {path}"):
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, mode)
+        _take(lock, mode, patience_s)
         yield
     finally:
         os.close(lock)
+
+
+def _take(lock: int, mode: int, patience_s: float | None) -> None:
+    if patience_s is None:
+        fcntl.flock(lock, mode)
+        return
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(lock, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -154,7 +154,8 @@ class _Call:
         begun = self._fetcher.clock()
         block = self._fetch_block(cid)
         self.window.note(self._fetcher.clock() - begun)
-        self._fetcher.rate.take(len(block))
+        self._fetcher.rate.take(len(block), self._over)
+        self._check_cancel(cid)
         if self._max_block is not None and len(block) > self._max_block:
             raise BudgetExceeded("bytes", self._max_block, len(block))
         self._fetcher.store.put_block(cid, block)
@@ -191,6 +192,8 @@ class _Call:
                 self._left(runner)
                 if isinstance(outcome, bytes):
                     fetcher.health.note(runner.source, race.age(runner))
+                    for loser in tuple(race.running):
+                        self._give_up(race, loser)
                     return outcome
                 if not isinstance(outcome, SourceFailure):
                     raise outcome
@@ -198,8 +201,9 @@ class _Call:
                 self._demote(runner.source, outcome, cost, again=not isinstance(outcome, _COSTLY))
             raise AllSourcesFailed(str(cid), tuple(self._last.values()))
         finally:
-            for runner in tuple(race.running):
-                self._give_up(race, runner)
+            for runner in tuple(race.running):  # nobody was quicker: that says nothing about them
+                race.cut(runner)
+                self._left(runner)
 
     def _ask(self, race: Race, source: str) -> None:
         """Starts a request to ``source``, unless another block showed meanwhile that it is not worth one."""
@@ -238,6 +242,9 @@ class _Call:
                 if again:
                     self._line.append(source)
 
+    def _over(self) -> bool:
+        return self._stopped or bool(self._cancel and self._cancel())
+
     def _check_cancel(self, cid: Cid) -> None:
-        if self._stopped or (self._cancel and self._cancel()):
+        if self._over():
             raise FetchCancelled(f"fetch stopped before block {cid}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,12 +89,16 @@ class LayeredStore:
             with _daemon_may_be_away("unpin", cid):
                 self.kubo.unpin(cid)
 
-    def unpin_all(self, label: str) -> None:
-        """Undo every pin of a label; what is not pinned any more here is unpinned in Kubo, too."""
-        for cid in self.local.unpin_all(label):
+    def keep_labels(self, labels: Collection[str]) -> None:
+        """Undo every pin that has a label but none of these; what is not pinned here any more is unpinned in Kubo, too,
+        as far as the daemon answers."""
+        for cid in self.local.keep_labels(labels):
             if self.kubo:
-                with _daemon_may_be_away("unpin", cid):
+                try:
                     self.kubo.unpin(cid)
+                except ContentUnavailable as error:
+                    log.warning("content.kubo_unavailable", action="unpin", cid=str(cid), reason=error.message)
+                    return
 
 
 @contextlib.contextmanager

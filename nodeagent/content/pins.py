@@ -1,7 +1,7 @@
 """Which files a store must keep, and for whom: a folder with an empty file ``<cid>`` or ``<cid>.<label>`` for each pin.
 
-A pin without a label is a person's or a publisher's; one with a label belongs to what the label names (a job), and all
-of a label end together.
+A pin without a label is a person's or a publisher's; one with a label belongs to what the label names (a job), and ends
+when that is not needed any more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -36,12 +36,16 @@ class Pins:
         with disk_errors(f"unpin {cid}"), contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(cid, label))
 
-    def end(self, label: str) -> frozenset[Cid]:
-        """Removes every pin of a label; returns the files that have no other."""
-        gone = {cid for cid, labels in self.labels().items() if label in labels}
-        for cid in gone:
-            self.remove(cid, label)
-        return frozenset(gone - self.labels().keys())
+    def keep(self, labels: Collection[str]) -> frozenset[Cid]:
+        """Removes every pin that has a label but none of ``labels``; returns the files that have no pin left."""
+        unpinned = set()
+        for cid, of in self.labels().items():
+            over = [label for label in of if label and label not in labels]
+            for label in over:
+                self.remove(cid, label)
+            if len(over) == len(of):
+                unpinned.add(cid)
+        return frozenset(unpinned)
 
     def labels(self) -> dict[Cid, list[str]]:
         """Every pinned file with its labels, both in order; what is no pin is passed over."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
+
+_LOOK_S: Final = 1.0  # how often ``cancel`` is asked
 
 
 class Rate:
@@ -20,12 +23,12 @@ class Rate:
         self._lock = threading.Lock()
         self._free = 0.0  # when everything that was taken is paid for
 
-    def take(self, count: int) -> None:
-        """Returns when ``count`` bytes may pass."""
+    def take(self, count: int, cancel: Callable[[], bool] = lambda: False) -> None:
+        """Returns when ``count`` bytes may pass, or soon after ``cancel`` says so."""
         if not self._bytes_per_s:
             return
         with self._lock:
             start = max(self._free, self._clock())
             self._free = start + count / self._bytes_per_s
-        if (wait := start - self._clock()) > 0:
-            self._sleep(wait)
+        while (wait := start - self._clock()) > 0 and not cancel():
+            self._sleep(min(wait, _LOOK_S))

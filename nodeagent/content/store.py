@@ -20,7 +20,8 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -48,6 +49,7 @@ from nodeagent.content.sweep import Held, victims
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
 
 _STALE_TMP_S: Final = 3600.0
+_PATIENCE_S: Final = 2.0  # with writers of files, while others wait for a collection
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,10 @@ class LocalStore:
         self.root = Path(os.path.abspath(root))
         self._layout, self._on_corrupt, self._lock = layout, on_corrupt, self.root / "lock"
         self._blocks, pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
-        self._pins, self._allowance = Pins(pins), Allowance(max_bytes, self.total_bytes, self.collect)
+        self._pins, self._allowance = (
+            Pins(pins),
+            Allowance(max_bytes, self.total_bytes, partial(self.collect, wait=False)),
+        )
         with disk_errors("open the store"):
             for place in (self.root, self._blocks, pins, self._tmp):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,7 +134,7 @@ class LocalStore:
             for piece in sections(cid, self.load, budget):
                 out.write(piece)
 
-    def import_car(self, stream: BinaryIO) -> tuple[Cid, ...]:
+    def import_car(self, stream: BinaryIO, budget: Budget = DEFAULT_BUDGET) -> tuple[Cid, ...]:
         """Store a CAR's blocks and pin its roots; returns them.
 
         Raises ``MalformedCar``; ``BlockMissing`` and what ``read`` raises when a root is not whole then. Verified
@@ -139,7 +144,7 @@ class LocalStore:
         with locked(self._lock, fcntl.LOCK_SH):
             written = [self._write(cid, block) for cid, block in reader]
             for root in reader.roots:
-                for _ in tree.walk(root, self.load):
+                for _ in tree.walk(root, self.load, budget):
                     pass
             self._save(written, reader.roots)
         return reader.roots
@@ -155,37 +160,38 @@ class LocalStore:
 
     def pin(self, cid: Cid, label: str = "") -> None:
         """Keep the file's blocks; one file may have pins of several labels, ``[a-z0-9-]{0,80}``."""
-        self._pins.add(cid, label)
+        with locked(self._lock, fcntl.LOCK_SH):  # a collection that does not know of it has ended then
+            self._pins.add(cid, label)
 
     def unpin(self, cid: Cid, label: str = "") -> None:
         """Undo ``pin`` of that label; nothing is removed."""
         self._pins.remove(cid, label)
 
-    def unpin_all(self, label: str) -> frozenset[Cid]:
-        """Undo every pin of a label; returns the files that are not pinned any more."""
-        return self._pins.end(label)
+    def keep_labels(self, labels: Collection[str]) -> frozenset[Cid]:
+        """Undo every pin that has a label but none of these; returns the files that are not pinned any more."""
+        return self._pins.keep(labels)
 
     def pins(self) -> dict[Cid, list[str]]:
         """Every pinned file with the labels of its pins; a person's or a publisher's own has the label "" (none)."""
         return self._pins.labels()
 
-    def collect(self, most: int = 0) -> int:
+    def collect(self, most: int = 0, *, wait: bool = True) -> int:
         """Remove blocks that no pinned file uses, least recently used first, until at most ``most`` bytes are left.
 
-        Returns how many bytes went. A fetch of an unpinned file that is going on may find a block gone; it then
-        fetches it again.
+        Returns how many bytes went; none without ``wait`` when others write files for longer. A fetch of an unpinned
+        file that is going on may find a block gone; it then fetches it again.
         """
-        with locked(self._lock, fcntl.LOCK_EX):
-            held = list(self._held())  # before the pins, so that what comes meanwhile is left alone
-            gone = victims(held, tree.reachable(self._pins.labels(), self.load), most)
+        with contextlib.suppress(BlockingIOError), locked(self._lock, fcntl.LOCK_EX, None if wait else _PATIENCE_S):
+            gone = victims(list(self._held()), tree.reachable(self._pins.labels(), self.load), most)
             for block in gone:
                 with disk_errors(f"delete {block.cid}"), contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path(block.cid))
-        return sum(block.size for block in gone)
+            return sum(block.size for block in gone)
+        return 0
 
     def spare(self, size: int) -> int:
         """Remove at least ``size`` bytes of what nobody needs, as far as that goes; returns how many."""
-        return self.collect(max(0, self.total_bytes() - size))
+        return self.collect(max(0, self.total_bytes() - size), wait=False)
 
     # --- single blocks ---
 
@@ -201,10 +207,7 @@ class LocalStore:
             return self._expel(cid, path)
 
     def put_block(self, cid: Cid, block: bytes) -> None:
-        """Store one block; raises ``WrongBytes`` when it is not the one ``cid`` names. Nothing is then written.
-
-        It is not synced to the disk: whoever has it from others may fetch it again. Raises ``StoreFull``.
-        """
+        """Store one block, unsynced; raises ``WrongBytes`` when it is not the one ``cid`` names, and ``StoreFull``."""
         if len(block) > MAX_BLOCK_BYTES:
             raise ValueError(f"block of {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
         cid.verify(block)

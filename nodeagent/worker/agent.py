@@ -26,7 +26,7 @@ from nodeagent.worker.lottery import Lottery
 from nodeagent.worker.reporter import Reporter
 from nodeagent.worker.sender import Sender
 from nodeagent.worker.settler import Settler
-from nodeagent.worker.views import Pace, Passes, PassLog, answered, duties, sources, spent
+from nodeagent.worker.views import Pace, Passes, PassLog, answered, duties, needed, sources, spent
 from nodeagent.worker.world import World
 
 log = structlog.get_logger(__name__)
@@ -288,10 +288,11 @@ class Agent:
         before = Epoch(max(0, now - deployment.ring - 2))
         dead = self.world.finished(now, deployment.settle_grace, deployment.report_epochs, deployment.ring)
         self.hands.give_up(dead)
-        self.bench.forget(spent(self.world, dead))
+        over = spent(self.world, dead)
         self.hands.ledger.prune(before * self._epoch_blocks, dead)
         self.hands.outbox.prune(before * self._epoch_blocks)
         self.world.prune(before, dead)
+        self.bench.forget(over, needed(self.world))
         self.passes.forget(dead)
         self.lottery.forget(before)
         self._warmed.intersection_update(self.world.jobs)

@@ -166,10 +166,12 @@ class Bench:
         """Brings a job's model ahead of its draw; nothing is lost when that fails."""
         self._to_fetch["ahead"].put(order.deadline, order)
 
-    def forget(self, manifests: frozenset[bytes]) -> None:
-        """Has the payload of jobs that are over removed, by their manifests' sha256."""
-        if manifests:
-            self._to_fetch["ahead"].put(0, Over(manifests))
+    def forget(self, manifests: frozenset[bytes], needed: frozenset[str]) -> None:
+        """Has payloads of jobs that are over given up, by their manifests' sha256, and pins but for ``needed`` labels.
+
+        Told again and again: what a full queue or a restart loses is made up for by the next time.
+        """
+        self._to_fetch["ahead"].put(0, Over(manifests, needed))
 
     def tick(self, block: int, block_s: float) -> list[Outcome]:
         """Tells the time; returns what was finished since the last call."""

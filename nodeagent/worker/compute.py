@@ -64,9 +64,10 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Jobs whose payload nobody needs any more, by their manifests' sha256."""
+    """What nobody needs any more: payloads of jobs, by their manifests' sha256, and pins but for ``needed`` labels."""
 
     manifests: frozenset[bytes]
+    needed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,11 @@ def _answers(prepared: Prepared, executor: Executor, seconds: float | None) -> t
 def results_path(pending: Path, job: int, shard: int) -> Path:
     """Where a results file waits until its reveal: outside the served store, so that nobody can copy it."""
     return pending / f"{job}-{shard}.results"
+
+
+def payload_label(manifest: bytes) -> str:
+    """Of the pins of what a job's manifest, by its sha256, names."""
+    return f"payload-{manifest.hex()}"
 
 
 def results_label(job: int) -> str:

@@ -138,18 +138,19 @@ class Hands:
                 found = str(self.store.put_file(path, results_label(leaf.job))) if path.exists() else "no file"
                 if found != leaf.results.cid:
                     log.error("results_lost", job=leaf.job, shard=leaf.shard, expected=leaf.results.cid, found=found)
-            for job in {leaf.job for leaf in leaves}:
-                self.store.put_bytes(batch.manifest, results_label(job))
+            empty = results_label(0)  # no job's
+            labels = sorted({results_label(leaf.job) for leaf in leaves}) or [empty]
+            manifest = self.store.put_bytes(batch.manifest, labels[0])
+            for label in labels[1:]:
+                self.store.local.pin(manifest, label)
         except StoreFailed as fault:
             log.error("results_not_served", epoch=batch.epoch, reason=str(fault))
 
     def give_up(self, jobs: Collection[JobId]) -> None:
-        """Drops results of jobs that are over; what was published is served as long as the store has room."""
+        """Drops results of jobs that are over and were not published."""
         for job, shard in self.ledger.results():
             if job in jobs:
                 results_path(self.pending, job, shard).unlink(missing_ok=True)
-        for job in jobs:
-            self.store.unpin_all(results_label(job))
 
     def submit(self, key: str, call: Call, deadline: int | None, max_fee: int | None = None) -> Intent:
         """Hands a call to the outbox. One that ended without effect is tried again, once a block."""

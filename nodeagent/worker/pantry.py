@@ -22,7 +22,7 @@ from nodeagent.protocol.documents import Content
 from nodeagent.protocol.manifest import JobManifest, parse_job_manifest
 from nodeagent.runtimes.types import CANONICAL, MAX_INPUT_BYTES, MAX_MODEL_BYTES, ShardSpec, TensorSpec
 from nodeagent.worker.admission import Admission
-from nodeagent.worker.compute import Order, Over, Prepared, Warm, disk_may_refuse
+from nodeagent.worker.compute import Order, Over, Prepared, Warm, disk_may_refuse, payload_label
 from nodeagent.worker.shelf import Room, Shelf
 from nodeagent.worker.world import Job
 
@@ -103,7 +103,7 @@ class Pantry:
         job, evict = order.payload[0], isinstance(order, Order)
         with disk_may_refuse():
             with self._shelf.writing(MIB, evict=evict):
-                self._store.local.pin(Cid.from_digest(job.manifest), _label(job.manifest))
+                self._need(order, Cid.from_digest(job.manifest))
                 first = self._backends.line(order.sources)
                 manifest = parse_job_manifest(self._fetcher.fetch_digest(job.manifest, first, cancel=cancel))
             check_manifest(manifest, job, self._runtimes)
@@ -122,7 +122,7 @@ class Pantry:
     def forget(self, over: Over) -> None:
         """What was brought for jobs that are over is needed no more, but for models that other jobs use.
 
-        It stays in the store as long as there is room.
+        It stays in the store as long as there is room, and so do results.
         """
         for digest in over.manifests:
             with contextlib.suppress(QuorateError):  # never brought, or no manifest
@@ -130,14 +130,19 @@ class Pantry:
                 if not self._used(manifest.model.cid, digest):
                     self._shelf.drop(manifest.model.cid)
                     self._digests.pop(manifest.model.cid, None)
-            self._store.local.unpin_all(_label(digest))
+        self._store.keep_labels(over.needed)
 
     def _needed(self, order: Order | Warm, content: Content, most: int) -> Content:
         """Has the store keep what a job's manifest names; raises Mismatch when this node takes no file so large."""
         if content.bytes > most:
             raise Mismatch(f"{content.cid} has {content.bytes} bytes, this node takes {most}")
-        self._store.local.pin(Cid.parse(content.cid), _label(order.payload[0].manifest))
+        self._need(order, Cid.parse(content.cid))
         return content
+
+    def _need(self, order: Order | Warm, cid: Cid) -> None:
+        """What is brought ahead is not needed yet: it takes no place from what is."""
+        if isinstance(order, Order):
+            self._store.local.pin(cid, payload_label(order.payload[0].manifest))
 
     def _used(self, model: str, but_by: bytes) -> bool:
         users = self._users.get(model, set())
@@ -176,11 +181,6 @@ class Pantry:
             if size != content.bytes:
                 raise Mismatch(f"{content.cid} has {size} bytes, the manifest says {content.bytes}")
             part.replace(path)
-
-
-def _label(manifest: bytes) -> str:
-    """Of the pins of what a job's manifest, by its sha256, names."""
-    return f"payload-{manifest.hex()}"
 
 
 def _sha256(path: Path) -> bytes:

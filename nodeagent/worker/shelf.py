@@ -93,12 +93,11 @@ class Shelf:
     @contextlib.contextmanager
     def writing(self, size: int, *, evict: bool) -> Iterator[None]:
         """Raises NoRoom unless ``size`` more bytes leave the disk enough. With ``evict`` models make room."""
+        if (short := self._short(size)) > 0:
+            self._spare(short)  # may wait for others: not under the lock
         with self._lock:
             idle = self._idle() if evict else []
             short = self._short(size)
-            if short > 0:
-                self._spare(short)
-                short = self._short(size)
             if short > sum(self._places[cid].size for cid in idle):
                 raise NoRoom(f"the disk is {short} bytes short of the {self._room.min_free_bytes} to be left free")
             for cid in idle:

@@ -10,6 +10,7 @@ import structlog
 from nodeagent.protocol.lanes import unpack_lane
 from nodeagent.protocol.types import Epoch, JobId, NodeId, Shard
 from nodeagent.worker.admission import Admission
+from nodeagent.worker.compute import payload_label, results_label
 from nodeagent.worker.draws import DrawBook
 from nodeagent.worker.ledger import Result
 from nodeagent.worker.lifecycle import Duty, Lane, ShardKey
@@ -153,6 +154,12 @@ def spent(world: World, dead: Iterable[JobId]) -> frozenset[bytes]:
     gone = set(dead)
     left = {job.manifest for job in world.jobs.values() if job.id not in gone}
     return frozenset(world.jobs[job].manifest for job in gone) - left
+
+
+def needed(world: World) -> frozenset[str]:
+    """Labels of the pins of everything that a job which is not over may need: its payload, and what was published."""
+    jobs = world.jobs.values()
+    return frozenset({payload_label(job.manifest) for job in jobs} | {results_label(job.id) for job in jobs})
 
 
 class Pace:

@@ -6,6 +6,7 @@ LocalStore.put_block ..... within the limit; over it what nobody needs goes; a t
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.disk import locked
 from nodeagent.content.errors import StoreFull
 from nodeagent.content.sweep import Held, victims
 from nodeagent.errors import Transient
@@ -50,14 +52,15 @@ def test_pin__twice_and_unpin_twice__changes_nothing_more(store: LocalStore) -> 
     assert store.pins() == {} and store.has(cid)
 
 
-def test_unpin_all__a_label__ends_its_pins_and_tells_what_has_no_other(store: LocalStore) -> None:
-    ours, both, theirs = (store.put_bytes(data, "job-1") for data in (b"ours", b"both", b"theirs"))
+def test_keep_labels__some_are_needed__others_end_and_what_has_no_pin_left_is_told(store: LocalStore) -> None:
+    ours, both, theirs, free = (store.put_bytes(data, "job-1") for data in (b"ours", b"both", b"theirs", b"free"))
     store.pin(both, "job-2")
     store.pin(theirs)
+    store.unpin(free, "job-1")
     assert store.pins() == {ours: ["job-1"], both: ["job-1", "job-2"], theirs: ["", "job-1"]}
-    assert store.unpin_all("job-1") == {ours}
+    assert store.keep_labels({"job-2", "job-3"}) == {ours}
     assert store.pins() == {both: ["job-2"], theirs: [""]}
-    assert store.unpin_all("job-1") == frozenset()
+    assert store.keep_labels({"job-2"}) == frozenset()
 
 
 @pytest.mark.parametrize("label", ["../job", "Job", "a.b", "a" * 81, "a/b"])
@@ -143,6 +146,13 @@ def test_victims__any_store__only_what_nobody_needs_and_only_as_much_as_must(
     assert left <= most or set(gone) == free
     assert not gone or left + gone[-1].size > most, "the last one had to go"
     assert all(max(gone) < block for block in free - set(gone)) if gone else True
+
+
+def test_collect__others_are_writing_files__waits_or_gives_up(store: LocalStore) -> None:
+    fetched(store, b"x" * 10)
+    with locked(store.root / "lock", fcntl.LOCK_SH):
+        assert store.spare(1) == 0
+    assert store.spare(1) == 10
 
 
 # --- the limit --------------------------------------------------------------------------------------------------------

@@ -176,6 +176,7 @@ def test_line__any_order__each_once_and_only_who_is_named() -> None:
     peers, gateways = ["http://a", "http://b"], ["http://b", "http://g"]
     assert Backends(gateways=gateways, kubo=True).line(peers) == [KUBO, "http://a", "http://b", "http://g"]
     assert Backends(gateways=gateways).line(peers) == ["http://a", "http://b", "http://g"]
+    assert Backends(kubo=False).line(["kubo", "ftp://a", "http://a"]) == ["http://a"], "strangers' words"
     order = Backends(("gateways", "kubo"), gateways, kubo=True)
     assert order.line(peers) == ["http://b", "http://g", KUBO]
 

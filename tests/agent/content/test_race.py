@@ -293,3 +293,17 @@ def test_fetch__all_fail__every_failure_is_told_and_each_was_asked_once(store: L
     with pytest.raises(AllSourcesFailed) as caught:
         fetcher(store, cast, clock).fetch(ROOT, ["liar", "empty"], max_bytes=1000)
     assert len(caught.value.failures) == 2 and sorted(cast.asked) == ["empty", "liar"]
+
+
+def test_fetch__cancelled_while_the_only_source_is_at_work__says_nothing_against_it(
+    store: LocalStore, clock: Clock
+) -> None:
+    def dawdles(cid: Cid, cut: Cut) -> bytes:
+        clock.now += 100 * EAGER.hedge_s
+        return silent(cid, cut)
+
+    cast = Cast(a=dawdles, b=gives)
+    one = fetcher(store, cast, clock)
+    with pytest.raises(FetchCancelled):
+        one.fetch(ROOT, ["a"], max_bytes=1000, cancel=lambda: bool(cast.asked))
+    assert one.health.order(["a", "b"]) == ["a", "b"]

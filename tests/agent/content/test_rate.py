@@ -69,3 +69,12 @@ def test_parse_config__share_that_others_take_for_a_stall__is_refused(name: str)
     assert parse_config({"deployment": "x.json", name: 64}, "here")
     with pytest.raises(BadConfig, match=name):
         parse_config({"deployment": "x.json", name: 63}, "here")
+
+
+def test_take__cancelled_while_it_waits__returns_soon() -> None:
+    time = Time()
+    rate = Rate(1, time.clock, time.sleep)
+    rate.take(1_000)
+    before = time.clock()
+    rate.take(1, lambda: time.clock() >= before + 3)
+    assert time.clock() - before == 3

@@ -25,7 +25,7 @@ class Anything:
 
 
 def test_prune__job_is_over__its_payload_is_given_up_and_others_are_not(tmp_path: Path) -> None:
-    given: list[frozenset[bytes]] = []
+    given: list[Any] = []
     ended: list[Any] = []
     agent: Any = SimpleNamespace(
         hands=SimpleNamespace(
@@ -36,14 +36,16 @@ def test_prune__job_is_over__its_payload_is_given_up_and_others_are_not(tmp_path
             give_up=ended.append,
         ),
         world=world([posted(1), posted(2, post_epoch=500)]),
-        bench=SimpleNamespace(forget=given.append),
+        bench=SimpleNamespace(forget=lambda over, needed: given.append((over, needed))),
         passes=Passes(),
         lottery=Anything(),
         _epoch_blocks=EB,
         _warmed={JobId(1), JobId(2)},
     )
     Agent._prune(agent, 400 * EB)
-    assert given == [{bytes([1]) * 32}] and [set(jobs) for jobs in ended] == [{JobId(1)}]
+    assert given == [({bytes([1]) * 32}, {f"payload-{bytes([2]).hex() * 32}", "results-2"})] and [
+        set(jobs) for jobs in ended
+    ] == [{JobId(1)}]
     assert set(agent.world.jobs) == agent._warmed == {JobId(2)}
 
 

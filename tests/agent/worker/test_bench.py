@@ -250,11 +250,10 @@ def test_warm__model_of_another_requester__waits_for_its_draw(parts: Any, tmp_pa
 def test_forget__given_to_the_pantry_and_its_trouble_stops_nothing(parts: Any) -> None:
     kitchen, oven, bench, wake = parts
     oven.gate.set()
-    bench.forget(frozenset())
     for _ in range(8):  # more than there are fetchers
-        bench.forget(frozenset([bytes(32)]))
+        bench.forget(frozenset([bytes(32)]), frozenset(["results-1"]))
         assert kitchen.asked.acquire(timeout=30)
-    assert kitchen.over == [Over(frozenset([bytes(32)]))] * 8
+    assert kitchen.over == [Over(frozenset([bytes(32)]), frozenset(["results-1"]))] * 8
     bench.offer(order(0, 500))
     assert isinstance(collect(bench, wake, 1)[0], Done)
 

@@ -82,7 +82,7 @@ def test_layered__real_daemon__writes_to_both_and_fetches_what_only_kubo_has(kub
     assert LocalStore(tmp_path).get_bytes(only_kubo, 3 * MIB) == numbers(3 * MIB)
     store.unpin(both)
     store.put_bytes(b"of a job", "results-1")
-    store.unpin_all("results-1")
+    store.keep_labels(set())
     assert store.local.pins() == {}
     with pytest.raises(BlockMissing):
         store.load(Cid.of(b"neither has this"))
