@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from nodeagent.content import unixfs
-from nodeagent.content.ahead import Ahead, Window
+from nodeagent.content.ahead import WIDTH, Ahead, Window
 from nodeagent.content.backends import WithKubo
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
@@ -85,6 +85,13 @@ class Fetcher:
         self.transport = transport or (WithKubo(Transport(limits), kubo) if kubo else Transport(limits))
         self.rate = rate or Rate()
         self.health = Health(limits.slow_s, limits.rest_s, clock)
+        self.running = 0  # requests of all fetches: they share one line
+        self._lock = threading.Lock()
+
+    def count(self, change: int) -> None:
+        """Tells that requests began (1) or ended (-1)."""
+        with self._lock:
+            self.running += change
 
     def fetch(
         self,
@@ -134,7 +141,6 @@ class _Call:
         self._lock = threading.Lock()
         self._line = list(dict.fromkeys(source.rstrip("/") for source in sources))
         self._load: Counter[str] = Counter()  # requests under way, and far more for each that failed
-        self._running = 0
         self._last: dict[str, SourceFailure] = {}
         self._failures: list[SourceFailure] = []
         self._held = self._fetched = self._bytes = 0
@@ -176,8 +182,8 @@ class _Call:
         fetcher = self._fetcher
         with self._lock:
             waiting = deque(fetcher.health.order(self._line, self._load))
-            # who shares its line with others may take longer
-            hedge_s = fetcher.limits.hedge_s * (1 + self._running)
+            # who shares the line with others may take longer
+            hedge_s = fetcher.limits.hedge_s * (1 + min(WIDTH, fetcher.running))
         race = Race(fetcher.transport, cid, fetcher.limits.parallel, hedge_s, fetcher.clock)
         try:
             while waiting or race.running:
@@ -211,7 +217,7 @@ class _Call:
             if source not in self._line:
                 return
             self._load[source] += 1
-            self._running += 1
+        self._fetcher.count(1)
         if race.full:
             self._give_up(race, race.running[0])
         race.start(source)
@@ -219,7 +225,7 @@ class _Call:
     def _left(self, runner: Runner) -> None:
         with self._lock:
             self._load[runner.source] -= 1
-            self._running -= 1
+        self._fetcher.count(-1)
 
     def _give_up(self, race: Race, runner: Runner) -> None:
         """Ends a request. It counts as a stall when it had its time."""
