@@ -152,9 +152,7 @@ class Population:
         codes[kinds == Kind.HONEST] = RIGHT
         codes[kinds == Kind.CARTEL] = CARTEL_ROOT
         fishers = kinds == Kind.FISHER
-        codes[fishers] = np.broadcast_to(_fished(fishers.sum(axis=1), kinds.shape[1], court_quorum), kinds.shape)[
-            fishers
-        ]
+        codes = np.where(fishers, _fished(fishers.sum(axis=1), kinds.shape[1], court_quorum), codes)
         own_codes = np.broadcast_to((own + np.arange(kinds.shape[1])).astype(np.uint8), kinds.shape)
         lazy = kinds == Kind.LAZY
         codes[lazy] = own_codes[lazy]

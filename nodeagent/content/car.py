@@ -20,6 +20,8 @@ from nodeagent.content.errors import BadCid, MalformedCar, WrongBytes
 from nodeagent.content.tree import walk
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, read_up_to
 
+RAW_TYPE: Final = "application/vnd.ipld.raw"  # of a block in an answer over HTTP
+CAR_TYPE: Final = "application/vnd.ipld.car"
 MAX_ROOTS: Final = 16
 _ROOTS: Final = b"\xa2\x65roots"  # a map of two; its keys are in dag-cbor's order, the shorter one first
 _CID: Final = b"\xd8\x2a\x58\x25\x00"  # tag 42, a byte string of 37: a zero and the CID

@@ -72,10 +72,8 @@ class LocalStore:
         self.root = Path(os.path.abspath(root))
         self._layout, self._on_corrupt, self._lock = layout, on_corrupt, self.root / "lock"
         self._blocks, pins, self._tmp = (self.root / name for name in ("blocks", "pins", "tmp"))
-        self._pins, self._allowance = (
-            Pins(pins),
-            Allowance(max_bytes, self.total_bytes, partial(self.collect, wait=False)),
-        )
+        self._pins = Pins(pins)
+        self._allowance = Allowance(max_bytes, self.total_bytes, partial(self.collect, wait=False))
         with disk_errors("open the store"):
             for place in (self.root, self._blocks, pins, self._tmp):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)

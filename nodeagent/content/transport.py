@@ -22,7 +22,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
-from nodeagent.content.car import CarReader
+from nodeagent.content.car import CAR_TYPE, RAW_TYPE, CarReader
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
     MalformedCar,
@@ -37,8 +37,6 @@ from nodeagent.content.errors import (
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
 from nodeagent.content.watch import Cut, Cuts, TooManyBytes, Watch, Watched, watched_pools
 
-RAW_TYPE: Final = "application/vnd.ipld.raw"
-CAR_TYPE: Final = "application/vnd.ipld.car"
 _RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
 _WIRE, _HEAD_BYTES = 2, 65_536  # bytes on the wire: so many times a block, and a head
 _CAR_BYTES: Final = 4096  # what a CAR of one block has besides the block

@@ -21,15 +21,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from nodeagent.content.car import header, section, sections
+from nodeagent.content.car import CAR_TYPE, RAW_TYPE, header, section, sections
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import BadCid, BlockMissing, ContentFault
 from nodeagent.content.rate import Rate
 from nodeagent.content.store import LocalStore
 from nodeagent.errors import QuorateError
 
-RAW_TYPE: Final = "application/vnd.ipld.raw"
-CAR_TYPE: Final = "application/vnd.ipld.car"
 _TYPES: Final = {"raw": RAW_TYPE, "car": CAR_TYPE}
 _ASK: Final = f"ask for ?format=raw (one block) or ?format=car (the whole file), or send Accept: {RAW_TYPE}"
 
