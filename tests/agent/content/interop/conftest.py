@@ -22,10 +22,10 @@ class Ipfs:
     program: str
     repo: Path
 
-    def __call__(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        done = subprocess.run([self.program, *arguments], env=self.environment, input=stdin, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
+    def __call__(self, *arguments: object, stdin: bytes = b"") -> bytes:
+        """What it prints; raises ``CalledProcessError``."""
+        command = [self.program, *map(str, arguments)]
+        return subprocess.run(command, env=self.environment, input=stdin, check=True, capture_output=True).stdout
 
     def add(self, path: Path, *options: str) -> str:
         """The root of a file or folder, added as the profile says."""

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from content_faults import numbers
+from directory_cases import CASES, VECTORS, built, write
 
 from nodeagent.content import Budget, Cid, LayeredStore, LocalStore
 from nodeagent.content.backends import KUBO
 from nodeagent.content.errors import BlockMissing, BudgetExceeded, KuboTimeout, WrongBytes
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.kubo import KuboStore
+from nodeagent.content.tree import contents
 
 if TYPE_CHECKING:
     from conftest import Daemon
@@ -40,6 +42,16 @@ def test_put_file__real_daemon_and_more_links_than_its_old_default__same_cid(kub
     assert cid == LocalStore(tmp_path / "store").put_file(path)
     with pytest.raises(BudgetExceeded):
         kubo.get_bytes(cid, 180 * MIB)
+
+
+@pytest.mark.parametrize("name", ["empty", "nested", "several blocks", "eight levels"])
+def test_put_folder__real_daemon__keeps_our_root_whole(kubo: KuboStore, tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "source", CASES[name])
+    root, blocks = built(CASES[name])
+    assert kubo.put_folder(source) == root and str(root) == VECTORS[name]
+    kubo.pin(root)  # offline: raises when a block is not there
+    assert all(kubo.has(cid) for cid in list(blocks)[:20])
+    assert {item.path: item.size for item in contents(root, kubo.load)}.keys() >= CASES[name].keys()
 
 
 def test_load__real_daemon_without_the_block__is_missing(kubo: KuboStore) -> None:
