@@ -139,7 +139,8 @@ def _tell_attempt(attempt: Attempt, quorum: int, now: Epoch, what: str) -> list[
     lines = [f"{what} {attempt.number} began in epoch {attempt.start}, to be committed in {attempt.commit}."]
     drawn = attempt.members
     if drawn is None:
-        lines.append("  Its draw can no longer be repeated on chain, or its seed is not known yet.")
+        unborn = now <= attempt.start  # its seed comes with the second block of that epoch
+        lines.append(f"  {'Its seed is not known yet' if unborn else 'Its draw can no longer be repeated on chain'}.")
     else:
         names = ", ".join("void" if m.node == VOID else str(m.node) for m in drawn)
         lines.append(f"  Drawn: {names}.")

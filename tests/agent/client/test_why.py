@@ -147,6 +147,19 @@ def test_tell__draw_is_out_of_the_ring__counts_nobody_as_a_member(
     assert f"0x{LIE.hex()[:16]}… was opened by nodes 11, 12, 13" in told
     assert f"0x{RIGHT.hex()[:16]}… was opened by nodes 1, 2" in told
     assert "whether they were drawn can no longer be verified" in told
+    assert "can no longer be repeated on chain" in told and "not known yet" not in told
+
+
+class NoSeedYet(Headers):
+    def _answer(self, method: str, params: list[Any]) -> Any:
+        return None if method == "eth_getBlockByNumber" else super()._answer(method, params)
+
+
+@pytest.mark.usefixtures("doors")
+def test_tell__seed_block_is_still_to_come__says_so(history: History, deployment: Deployment) -> None:
+    early = replace(history, head=replace(history.head, block=1_010), settled={}, cases={}, answers=())
+    told = "\n".join(tell(gather(NoSeedYet(), deployment, early, SHARD)))
+    assert "Its seed is not known yet" in told and "can no longer" not in told
 
 
 @pytest.mark.usefixtures("doors")
