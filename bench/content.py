@@ -31,6 +31,7 @@ from nodeagent.content import MIB, Cid, LocalStore
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
 from nodeagent.content.unixfs import file_cid
+from nodeagent.memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "build" / "bench" / "content.json"
@@ -100,6 +101,7 @@ def car_work(action: str, store: str, car: str, cid: str) -> None:
     """Does one thing and prints its seconds and the process's peak memory in bytes."""
     import resource
 
+    keep_freed_memory()
     local = LocalStore(Path(store))
     begun = time.perf_counter()
     if action == "import":
@@ -141,6 +143,7 @@ def cars(path: Path, folder: Path) -> dict[str, float]:
 def serve(store: str) -> None:
     """A gateway until standard input ends. It says nothing but its address: nobody reads on."""
     start_logging(False, "error")
+    keep_freed_memory()
     with Gateway(LocalStore(Path(store))) as gateway:
         print(gateway.url, flush=True)
         sys.stdin.read()
@@ -166,11 +169,11 @@ def fetching(folder: Path) -> dict[str, float]:
     with served(stores[0]) as one, served(stores[1]) as two:
         for number in range(2 * ROUNDS):
             target = folder / f"fetched-{number}"
-            curl = ["curl", "--silent", "--fail", "--output", str(folder / "curl.car"), f"{one}/ipfs/{cid}?format=car"]
+            car = folder / f"curl-{number}.car"
+            curl = ["curl", "--silent", "--fail", "--output", str(car), f"{one}/ipfs/{cid}?format=car"]
             curls.append(size / seconds(lambda curl=curl: told(*curl)))  # type: ignore[misc]
             fetcher = Fetcher(LocalStore(target))
             ours.append(size / seconds(lambda f=fetcher: f.fetch(cid, [one, two], max_bytes=FETCH_BYTES)))  # type: ignore[misc]
-            shutil.rmtree(target)
     return {
         "fetch_mbps": round(statistics.median(ours), 1),
         "curl_mbps": round(statistics.median(curls), 1),
@@ -181,6 +184,7 @@ def fetching(folder: Path) -> dict[str, float]:
 
 def main() -> dict[str, Any]:
     """Measures everything; returns what goes into the report."""
+    keep_freed_memory()  # as the command lines do
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=REPORT.parent) as name:
         folder = Path(name)

@@ -13,6 +13,7 @@ import click
 
 from nodeagent.amounts import whole as whole
 from nodeagent.errors import Fatal, QuorateError, Transient
+from nodeagent.memory import keep_freed_memory
 
 TRY_LATER = 75  # EX_TEMPFAIL: the same command may succeed later
 
@@ -54,6 +55,7 @@ class WholeNumber(click.IntRange):
 
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> None:
     """Runs a command line to its exit code: 0, 1 for a person, 75 for later, 2 for wrong usage, 130 interrupted."""
+    keep_freed_memory()
     try:
         result = command.main(args=list(args) if args is not None else None, standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)

@@ -32,6 +32,7 @@ def content(ctx: click.Context, own_home: Path | None) -> None:
       nodeagent content export CID copy --file    the file or folder as it was added
       nodeagent content export CID data.car       for: ipfs dag import data.car
       nodeagent content import data.car           of:  ipfs dag export CID > data.car
+      nodeagent content fetch CID --from URL      of trustless gateways, a Kubo's or another node's
       nodeagent content verify                    read everything kept, remove what rotted
       nodeagent content gc                        remove what nothing needs
     """
@@ -207,6 +208,41 @@ def import_(store: LocalStore, source: Any) -> None:
     """Keep and pin the files and folders of a CAR; prints their CIDs. SOURCE may be - for standard input."""
     for cid in store.import_car(source, _own()):
         click.echo(str(cid))
+
+
+@content.command()
+@click.argument("cid")
+@click.option(
+    "--from", "sources", multiple=True, required=True, metavar="URL", help="a gateway; more than one may serve"
+)
+@click.option("--json", "as_json", is_flag=True, help="print as JSON")
+@click.pass_obj
+def fetch(store: LocalStore, cid: str, sources: tuple[str, ...], as_json: bool) -> None:
+    """Bring a file or folder from trustless gateways, keep and pin it.
+
+    URL is what comes before /ipfs/CID: a node's endpoint, or http://127.0.0.1:8080 of a Kubo daemon here. Each block is
+    checked against its CID. One source that fails or dawdles is replaced by the next. After an interruption, run it
+    again: it goes on with the blocks that have come.
+    """
+    from nodeagent.content.fetch import Fetcher
+
+    root = _parse(cid)
+    new = "" not in store.pins().get(root, [])
+    store.pin(root)  # before its blocks come, so that no collection takes them
+    try:
+        report = Fetcher(store).fetch_tree(root, sources, _own())
+    except BaseException:
+        if new:
+            store.unpin(root)
+        raise
+    told = {"cid": str(root), "bytes": store.file_size(root, _own()), "fetched_bytes": report.bytes_fetched}
+    if as_json:
+        failures = [{"source": failure.source, "reason": failure.reason} for failure in report.failures]
+        print_json({**told, "failures": failures})
+        return
+    for failure in report.failures:
+        say(f"{failure.source}: {failure.reason}")
+    say(f"pinned {root}, {told['bytes']:,} bytes, of which {report.bytes_fetched:,} were fetched (with its nodes)")
 
 
 def _own() -> Budget:

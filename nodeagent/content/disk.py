@@ -102,6 +102,15 @@ def removed_on_error(partial: Path) -> Iterator[None]:
         raise
 
 
+def move(partial: Path, path: Path) -> None:
+    """Put a file in its place, whose folder is made when it is the first there."""
+    try:
+        os.replace(partial, path)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(partial, path)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file beside ``path`` to write into; it takes the place of what is there only when all of it is on disk."""

@@ -1,4 +1,4 @@
-"""Bring a whole file into a store from sources nobody trusts, block by block.
+"""Bring a whole file or folder into a store from sources nobody trusts, block by block.
 
 Blocks are asked for ahead, of several sources at a time. Each comes from the first source that gives the right bytes.
 A source that does not in ``hedge_s`` gets the next one beside it; when another is faster, it is given up. A source that
@@ -12,13 +12,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from nodeagent.content import unixfs
+from nodeagent.content import tree, unixfs
 from nodeagent.content.ahead import WIDTH, Ahead, Window
 from nodeagent.content.backends import WithKubo
 from nodeagent.content.cid import Cid
@@ -37,7 +38,7 @@ from nodeagent.content.health import NEVER, Health
 from nodeagent.content.race import BlockSource, Race, Runner
 from nodeagent.content.rate import Rate
 from nodeagent.content.transport import DEFAULT_LIMITS, FetchLimits, Transport
-from nodeagent.content.unixfs import DEFAULT_MAX_DEPTH, MIB, Budget
+from nodeagent.content.unixfs import DEFAULT_BUDGET, DEFAULT_MAX_DEPTH, MIB, Budget, Expect, Load
 
 if TYPE_CHECKING:
     from nodeagent.content.kubo import KuboStore
@@ -51,11 +52,17 @@ _LOOK_S: Final = 1.0  # how often ``cancel`` is asked while nothing comes
 log = structlog.get_logger(__name__)
 
 
+class Walk(Protocol):
+    """Passes the blocks below a root, got from ``load``; ``expect`` is told which come next."""
+
+    def __call__(self, *, load: Load, expect: Expect) -> Iterable[object]: ...
+
+
 class BlockStore(Protocol):
-    """What a fetcher needs of a store: ``load`` verified blocks (or ``BlockMissing``), ``put_block`` verified ones."""
+    """What a fetcher needs of a store: ``load`` verified blocks (or ``BlockMissing``), ``keep`` verified ones."""
 
     def load(self, cid: Cid) -> bytes: ...
-    def put_block(self, cid: Cid, block: bytes) -> None: ...
+    def keep(self, cid: Cid, block: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +116,14 @@ class Fetcher:
         fetched again. Raises ``AllSourcesFailed``, ``BudgetExceeded``, ``MalformedBlock``, ``FetchCancelled``,
         ``StoreFull``; what was stored before that stays.
         """
-        call = _Call(self, sources, cancel)
-        ahead = Ahead(call.obtain, call.window)
-        try:
-            for _ in unixfs.walk(cid, ahead.take, Budget(max_bytes=max_bytes, max_depth=max_depth), ahead.expect):
-                pass
-        finally:
-            call.stop()
-            ahead.close()
-        return call.report()
+        budget = Budget(max_bytes=max_bytes, max_depth=max_depth)
+        return self._fetch(partial(unixfs.walk, cid, budget=budget), sources, cancel)
+
+    def fetch_tree(
+        self, root: Cid, sources: Sequence[str], budget: Budget = DEFAULT_BUDGET, *, cancel: Cancel | None = None
+    ) -> FetchReport:
+        """As ``fetch``, of a file or of a folder with all that is in it."""
+        return self._fetch(partial(tree.walk, root, budget=budget), sources, cancel)
 
     def fetch_digest(
         self, sha256: bytes, sources: Sequence[str], *, max_bytes: int = MIB, cancel: Cancel | None = None
@@ -128,6 +134,17 @@ class Fetcher:
         """
         call = _Call(self, sources, cancel, max_block=max_bytes)
         return unixfs.read_all(Cid.from_digest(sha256), call.obtain, max_bytes)
+
+    def _fetch(self, walk: Walk, sources: Sequence[str], cancel: Cancel | None) -> FetchReport:
+        call = _Call(self, sources, cancel)
+        ahead = Ahead(call.obtain, call.window)
+        try:
+            for _ in walk(load=ahead.take, expect=ahead.expect):
+                pass
+        finally:
+            call.stop()
+            ahead.close()
+        return call.report()
 
 
 class _Call:
@@ -164,7 +181,7 @@ class _Call:
         self._check_cancel(cid)
         if self._max_block is not None and len(block) > self._max_block:
             raise BudgetExceeded("bytes", self._max_block, len(block))
-        self._fetcher.store.put_block(cid, block)
+        self._fetcher.store.keep(cid, block)
         with self._lock:
             self._fetched += 1
             self._bytes += len(block)

@@ -84,14 +84,6 @@ class KuboStore:
                     raise KuboUnavailable(f"{self.api} sent more than {MAX_BLOCK_BYTES} bytes as block {cid}")
         return cid.verify(bytes(block))
 
-    def put_block(self, cid: Cid, block: bytes) -> None:
-        """Store one block; raises ``WrongBytes`` before anything is sent when it is not the one ``cid`` names."""
-        codec = "raw" if cid.is_raw else "dag-pb"
-        options = {"cid-codec": codec, "mhtype": "sha2-256"}
-        with _typed(self.api):
-            answer = self._client.block.put(io.BytesIO(cid.verify(block)), opts=options)
-        _agree(self.api, cid, str(answer["Key"]))
-
     def has(self, cid: Cid) -> bool:
         """Whether the daemon holds the block named ``cid`` (never asks its network)."""
         try:

@@ -67,9 +67,9 @@ class LayeredStore:
         """One verified block; raises ``BlockMissing``."""
         return self.local.load(cid)
 
-    def put_block(self, cid: Cid, block: bytes) -> None:
-        """Store one verified block locally."""
-        self.local.put_block(cid, block)
+    def keep(self, cid: Cid, block: bytes) -> None:
+        """Store one block locally that the caller has verified."""
+        self.local.keep(cid, block)
 
     def has(self, cid: Cid) -> bool:
         """Whether the block named ``cid`` is here."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 from nodeagent.content.cid import Cid
+from nodeagent.content.crew import Crew
 from nodeagent.content.watch import Cut
+
+_CREW: Final = Crew()  # of all fetches
 
 
 class BlockSource(Protocol):
@@ -49,7 +52,7 @@ class Race:
         runner = Runner(source, self._clock())
         self.running.append(runner)
         self._next = runner.started + self.hedge_s
-        threading.Thread(target=self._run, args=(runner,), name="block", daemon=True).start()
+        _CREW.do(partial(self._run, runner))
 
     def arrival(self, seconds: float) -> tuple[Runner, bytes | Exception] | None:
         """What came of a request, a block or why there is none; None when nothing did within ``seconds``."""

@@ -35,6 +35,7 @@ from nodeagent.content.disk import (
     CREATE,
     disk_errors,
     locked,
+    move,
     open_regular,
     read_block,
     refuse_link,
@@ -209,9 +210,11 @@ class LocalStore:
         if len(block) > MAX_BLOCK_BYTES:
             raise ValueError(f"block of {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
         cid.verify(block)
-        if not self.has(cid):
-            self._allowance.ask(len(block))
-        self._write(cid, block)
+        self.keep(cid, block)
+
+    def keep(self, cid: Cid, block: bytes) -> None:
+        """As ``put_block``, of a block that the caller has verified: hashing costs as much as writing."""
+        self._write(cid, block, self._allowance.ask)
 
     def has(self, cid: Cid) -> bool:
         """Whether the block named ``cid`` is here; not whether it is intact, nor the rest of its file."""
@@ -245,18 +248,21 @@ class LocalStore:
         name = str(cid)  # only base32 characters: no separator, no dot
         return self._blocks / name[-3:-1] / name
 
-    def _write(self, cid: Cid, block: bytes) -> Path:
+    def _write(self, cid: Cid, block: bytes, ask: Callable[[int], None] | None = None) -> Path:
+        """Puts a block in its place unless it is there; ``ask`` is told its size before, and may refuse."""
         path = self._path(cid)
         with disk_errors(f"store {cid}"):
-            path.parent.mkdir(mode=0o700, exist_ok=True)
             refuse_link(path.parent)
             if read_block(path) == block:
                 return path
+        if ask:
+            ask(len(block))
+        with disk_errors(f"store {cid}"):
             partial = self._tmp / secrets.token_hex(12)
             with removed_on_error(partial):
                 with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out:
                     out.write(block)
-                os.replace(partial, path)
+                move(partial, path)
             self._allowance.note(len(block))
         return path
 

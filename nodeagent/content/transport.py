@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.client import IncompleteRead as ShortRead
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from nodeagent.content.car import CAR_TYPE, RAW_TYPE, CarReader
@@ -35,12 +35,12 @@ from nodeagent.content.errors import (
     WrongBytes,
 )
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
-from nodeagent.content.watch import Cut, Cuts, TooManyBytes, Watch, Watched, watched_pools
+from nodeagent.content.watch import Cut, Cuts, TooLate, TooManyBytes, watched_pools
 
 _RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
 _WIRE, _HEAD_BYTES = 2, 65_536  # bytes on the wire: so many times a block, and a head
 _CAR_BYTES: Final = 4096  # what a CAR of one block has besides the block
-_READ_BYTES: Final = 65_536  # of a block at a time: larger pieces are mapped anew each time
+_READ_BYTES: Final = 262_144  # of a block at a time
 _PARTS: Final = 1_024
 _MAX_URL_CHARS: Final = 512
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # else strangers' answers write into the operator's log
@@ -123,11 +123,10 @@ class Transport:
 
     def _get(self, source: str, url: str, kind: str) -> bytes:
         headers = {"Accept": kind, "Accept-Encoding": "identity", "User-Agent": "quorate"}
-        with _typed(source) as exchange:
+        with _typed(source):
             response = self._pools.request(
                 "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
             )
-            exchange.watch = watch = cast(Watched, response).watch
             try:
                 most = self._limits.max_block_bytes + (_CAR_BYTES if kind == CAR_TYPE else 0)
                 _check_head(source, response, most)
@@ -136,10 +135,7 @@ class Transport:
                 response.close()  # unread bytes may follow: never reuse such a connection
                 raise
             finally:
-                watch.cancel()
                 self._cuts.mine.attach(None)
-            if watch.expired:
-                raise SourceStalled(source, "not finished in time")
             response.release_conn()
             return body
 
@@ -224,23 +220,15 @@ class _Dropped(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
-class _Exchange:
-    watch: Watch | None = None
-
-
 @contextlib.contextmanager
-def _typed(source: str) -> Iterator[_Exchange]:
+def _typed(source: str) -> Iterator[None]:
     """Turn what urllib3, http.client and the socket raise into a ``SourceFailure``."""
-    exchange = _Exchange()
     try:
-        yield exchange
-    except (ConnectTimeoutError, ReadTimeoutError) as error:
-        slow = isinstance(error, ReadTimeoutError)
-        raise (SourceStalled(source, "no bytes in time") if slow else _unreachable(source, error)) from error
+        yield
+    except ReadTimeoutError as error:
+        late = isinstance(error.__cause__, TooLate)
+        raise SourceStalled(source, "not finished in time" if late else "no bytes in time") from error
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        if exchange.watch and exchange.watch.expired:
-            raise SourceStalled(source, "not finished in time") from error
         if any(isinstance(cause, TooManyBytes) for cause in (error, *error.args)):
             raise SourceSentTooMuch(source, "more bytes around a block than any answer needs") from error
         if isinstance(error, ProtocolError) and any(isinstance(cause, _DROPS) for cause in error.args):

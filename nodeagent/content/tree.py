@@ -17,7 +17,7 @@ from nodeagent.content.dagpb import DIRECTORY, SHARD, decode_node, kind_of, link
 from nodeagent.content.directory import MAX_NODE_BYTES, Entry, decode_directory, encoded_size
 from nodeagent.content.errors import BlockMissing, BudgetExceeded, MalformedBlock, NotAFolder
 from nodeagent.content.hamt import check_slot, decode_shard
-from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Expect, Load
 
 _FOLDERS: Final = (DIRECTORY, SHARD)
 
@@ -48,16 +48,18 @@ def is_folder(root: Cid, load: Load) -> bool:
     return not root.is_raw and kind_of(root.verify(load(root))) in _FOLDERS
 
 
-def walk(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, *, once: bool = False) -> Iterator[tuple[Cid, bytes]]:
+def walk(
+    root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None, *, once: bool = False
+) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file or folder with its CID, a node before its children; one used twice comes twice.
 
     For a file this is ``unixfs.walk``; for a folder it raises the same errors. ``once``: an entry of a folder that was
-    there before is not walked again.
+    there before is not walked again (nor ``expect`` told that it is not).
     """
     if not is_folder(root, load):
-        yield from unixfs.walk(root, load, budget)
+        yield from unixfs.walk(root, load, budget, expect)
         return
-    tree = Tree(load, budget, once=once)
+    tree = Tree(load, budget, expect, once=once)
     for found in tree.visit(root):
         if isinstance(found, Node):
             yield found.cid, found.block
@@ -123,8 +125,10 @@ class Tree:
     passes over entries whose CID was there before, so that folders within folders cost no more than their blocks.
     """
 
-    def __init__(self, load: Load, budget: Budget = DEFAULT_BUDGET, *, once: bool = False) -> None:
-        self._load, self._budget, self._once = load, budget, once
+    def __init__(
+        self, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None, *, once: bool = False
+    ) -> None:
+        self._load, self._budget, self._expect, self._once = load, budget, expect, once
         self._seen: dict[Cid, int] = {}  # the Tsize declared first; when that is a lie, reading on raises
         self._file_budget = replace(budget, max_blocks=budget.tree_blocks)
         self._spent = {"blocks": 0, "entries": 0, "bytes": 0}
@@ -150,7 +154,7 @@ class Tree:
 
     def blocks(self, item: Item) -> Iterator[tuple[Cid, bytes]]:
         """Every block of a file that ``visit`` gave."""
-        for cid, block in unixfs.walk(item.cid, self._load, self._file_budget):
+        for cid, block in unixfs.walk(item.cid, self._load, self._file_budget, self._expect):
             if item.cid.is_raw and len(block) != item.size:
                 raise MalformedBlock(f"{cid} has {len(block)} bytes, its directory declares Tsize {item.size}")
             self._spend("blocks", 1, self._budget.tree_blocks)
@@ -191,6 +195,8 @@ class Tree:
             tasks = self._open_shard(block, folder, trail)
         if not is_root:
             _check_tsize(entry, len(block) + sum(task.entry.tsize for task in tasks))
+        if self._expect:
+            self._expect([task.entry.cid for task in tasks])
         self._stack.extend(reversed(tasks))
         return Node(entry.cid, block)
 

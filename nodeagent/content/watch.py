@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import math
 import socket
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+import time
+from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -37,37 +38,24 @@ class Cut:
                 _shut(connection)
 
 
-class Watch(threading.Timer):
-    """Cuts a connection when its exchange is not over in time; ``expired`` tells that it did."""
-
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
-        super().__init__(seconds, self._cut)
-        self.daemon = True
-        self._connection = connection
-        self.expired = False
-
-    def _cut(self) -> None:
-        self.expired = True
-        _shut(self._connection)
-
-
 class Cuts(threading.local):
     mine = Cut()  # the cut of the request that a thread makes
-
-
-class Watched(Protocol):
-    watch: Watch  # set by the connections that ``watched_pools`` makes
 
 
 class TooManyBytes(OSError):
     """An answer had more bytes on the wire than any answer may, head, framing and all."""
 
 
-class _Meter(io.RawIOBase):
-    """Lets so many bytes of a stream through."""
+class TooLate(TimeoutError):
+    """An answer was not complete in time, although bytes came."""
 
-    def __init__(self, stream: io.RawIOBase, most: int) -> None:
-        self._stream, self._left = stream, most
+
+class _Meter(io.RawIOBase):
+    """Lets so many bytes of a connection through, for so long."""
+
+    def __init__(self, stream: io.RawIOBase, connection: socket.socket, most: int, seconds: float) -> None:
+        self._stream, self._connection, self._left = stream, connection, most
+        self._until = time.monotonic() + seconds
 
     def readable(self) -> bool:
         return True
@@ -75,6 +63,11 @@ class _Meter(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._left <= 0:
             raise TooManyBytes("an answer without end")
+        seconds = self._until - time.monotonic()
+        if seconds <= 0:
+            raise TooLate("an answer that takes too long")
+        if seconds < (self._connection.gettimeout() or math.inf):
+            self._connection.settimeout(seconds)
         count = self._stream.readinto(memoryview(buffer)[: self._left])
         self._left -= count or 0
         return count
@@ -84,11 +77,11 @@ class _Meter(io.RawIOBase):
         super().close()
 
 
-def _metered(most: int) -> type[http.client.HTTPResponse]:
+def _metered(most: int, seconds: float) -> type[http.client.HTTPResponse]:
     class Metered(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
             super().__init__(sock, *arguments, **options)
-            self.fp = io.BufferedReader(_Meter(self.fp.detach(), most))
+            self.fp = io.BufferedReader(_Meter(self.fp.detach(), sock, most, seconds))
 
     return Metered
 
@@ -99,36 +92,25 @@ def _shut(connection: socket.socket) -> None:
 
 
 def watched_pools(seconds: float, most: int, cuts: Cuts) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections put every exchange under a ``Watch`` and in reach of its ``Cut``.
+    """urllib3's pools, every answer of whose connections is within reach of its ``Cut``.
 
-    An answer of more than ``most`` bytes on the wire is a ``TooManyBytes``, as urllib3 wraps it.
+    One of more than ``most`` bytes on the wire is a ``TooManyBytes``, one that takes longer than ``seconds`` a
+    ``TooLate``, as urllib3 wraps them.
     """
 
-    def watched(connection: HTTPConnection, answer: Callable[[], HTTPResponse]) -> HTTPResponse:
-        watch = Watch(connection.sock, seconds)
-        watch.start()
-        cuts.mine.attach(connection.sock)
-        try:
-            response = answer()
-        except BaseException as error:
-            watch.cancel()
-            if watch.expired:
-                raise TimeoutError("not finished in time") from error  # urllib3 makes it a ReadTimeoutError
-            raise
-        response.watch = watch  # type: ignore[attr-defined]
-        return response
-
     class Plain(HTTPConnection):
-        response_class = _metered(most)
+        response_class = _metered(most, seconds)
 
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            return watched(self, super().getresponse)
+            cuts.mine.attach(self.sock)
+            return super().getresponse()
 
     class Tls(HTTPSConnection):
-        response_class = _metered(most)
+        response_class = _metered(most, seconds)
 
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            return watched(self, super().getresponse)
+            cuts.mine.attach(self.sock)
+            return super().getresponse()
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -12,6 +12,7 @@ import pytest
 
 from nodeagent.cli import node, requester
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.gateway import Gateway
 
 Main = Callable[[Sequence[str]], None]
 nodeagent, quorate = node.main, requester.main
@@ -200,6 +201,32 @@ def test_commands__cid_or_file_that_is_not_there__say_what(
     told = run(nodeagent, "content", "--home", store.root.parent, *arguments)
     assert told.code == code and words in told.err
     assert not (tmp_path / "x.car").exists()
+
+
+def test_fetch__folder_of_another_home__is_whole_and_pinned(
+    run: Runner, store: LocalStore, folder: Path, tmp_path: Path
+) -> None:
+    root, other = store.put_folder(folder), LocalStore(tmp_path / "other" / "content")
+    with Gateway(store) as gateway:
+        fetch = ("content", "--home", tmp_path / "other", "fetch", root, "--from", gateway.url)
+        told = run(nodeagent, *fetch, "--json")
+        again = run(quorate, *fetch)
+    assert told.code == 0 and json.loads(told.out)["cid"] == str(root)
+    assert other.has_all(root) and other.pins() == {root: [""]}
+    assert again.code == 0 and "0 were fetched" in again.err
+
+
+def test_fetch__nobody_has_it__says_so_and_pins_nothing(
+    run: Runner, store: LocalStore, cid: Cid, tmp_path: Path
+) -> None:
+    other = LocalStore(tmp_path / "other" / "content")
+    with Gateway(LocalStore(tmp_path / "empty")) as gateway:
+        fetch = ("content", "--home", tmp_path / "other", "fetch", cid, "--from", gateway.url)
+        told = run(nodeagent, *fetch)
+        other.pin(cid)  # somebody's wish stays
+        assert run(nodeagent, *fetch).code == told.code
+    assert told.code != 0 and "does not hold it" in told.err
+    assert other.pins() == {cid: [""]}
 
 
 def test_import__no_car__is_refused_and_pins_nothing(run: Runner, store: LocalStore, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from directory_cases import CASES, VECTORS, built, write
 
 from nodeagent.content import Budget, Cid, LayeredStore, LocalStore
 from nodeagent.content.backends import KUBO
-from nodeagent.content.errors import BlockMissing, BudgetExceeded, KuboTimeout, WrongBytes
+from nodeagent.content.errors import BlockMissing, BudgetExceeded, KuboTimeout
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.kubo import KuboStore
 from nodeagent.content.tree import contents
@@ -61,19 +61,6 @@ def test_load__real_daemon_without_the_block__is_missing(kubo: KuboStore) -> Non
         with pytest.raises(BlockMissing) as caught:
             ask(absent)
         assert caught.value.cid == str(absent)
-
-
-def test_put_block__real_daemon__keeps_raw_and_node_blocks_under_our_cid(kubo: KuboStore, tmp_path: Path) -> None:
-    local = LocalStore(tmp_path)
-    root = local.put_bytes(numbers(MIB + 7)[::-1])
-    for cid in local.block_cids():
-        kubo.put_block(cid, local.load(cid))
-    assert kubo.get_bytes(root, 2 * MIB) == local.get_bytes(root, 2 * MIB)
-    kubo.pin(root)
-    kubo.unpin(root)
-    kubo.unpin(root)
-    with pytest.raises(WrongBytes):
-        kubo.put_block(root, b"evil")
 
 
 def test_load__real_daemon_searching_its_network__times_out_typed(daemon: Daemon) -> None:
