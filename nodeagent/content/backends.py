@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -19,6 +19,7 @@ from nodeagent.content.errors import (
 )
 
 if TYPE_CHECKING:
+    from nodeagent.content.ahead import Run
     from nodeagent.content.kubo import KuboStore
     from nodeagent.content.transport import Transport
     from nodeagent.content.watch import Cut
@@ -63,3 +64,7 @@ class WithKubo:
             raise SourceStalled(KUBO, error.message) from error
         except KuboUnavailable as error:
             raise SourceUnreachable(KUBO, error.message) from error
+
+    def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]:
+        """Leaves of a file, of a source that is no daemon."""
+        return self._transport.run(source, run, patience_s, cut)

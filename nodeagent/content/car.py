@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from nodeagent.content import varint
+from nodeagent.content import unixfs, varint
 from nodeagent.content.cid import CID_BYTES, Cid
 from nodeagent.content.errors import BadCid, MalformedCar, WrongBytes
 from nodeagent.content.tree import walk
-from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, read_up_to
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Load, Span, read_up_to
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"  # of a block in an answer over HTTP
 CAR_TYPE: Final = "application/vnd.ipld.car"
@@ -43,13 +43,15 @@ def section(cid: Cid, block: bytes) -> bytes:
     return varint.encode(CID_BYTES + len(block)) + cid.binary + block
 
 
-def sections(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET) -> Iterator[bytes]:
+def sections(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, span: Span | None = None) -> Iterator[bytes]:
     """A CAR of what is below ``root``: its header once that was read, then each block behind its length and CID.
 
-    Raises what ``tree.walk`` raises. Memory: a block, and 36 bytes for each one that was written.
+    ``span``: only of those bytes of the file ``root``. Raises what ``tree.walk`` raises. Memory: a block, and 36 bytes
+    for each one that was written.
     """
     written: set[Cid] = set()
-    for cid, block in walk(root, load, budget, once=True):
+    blocks = walk(root, load, budget, once=True) if span is None else unixfs.walk(root, load, budget, span=span)
+    for cid, block in blocks:
         if not written:
             yield header([root])
         if cid not in written:
@@ -65,37 +67,34 @@ class CarReader:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self.roots = _read_header(self._section("header", _LINK_BYTES * MAX_ROOTS + 64) or b"")
+        length = self._length("header", _LINK_BYTES * MAX_ROOTS + 64)
+        self.roots = _read_header(self._bytes("header", length or 0))
         self.blocks = 0
 
     def __iter__(self) -> Iterator[tuple[Cid, bytes]]:
-        while (section := self._section(f"block {self.blocks}", _MAX_SECTION)) is not None:
-            cid = self._cid(section)
+        while (length := self._length(what := f"block {self.blocks}", _MAX_SECTION)) is not None:
+            cid = self._cid(self._bytes(what, min(length, CID_BYTES)))
+            block = self._bytes(what, length - CID_BYTES)
             try:
-                yield cid, cid.verify(section[CID_BYTES:])
+                yield cid, cid.verify(block)
             except WrongBytes as error:
                 raise MalformedCar(f"the bytes of block {self.blocks} are not those of {cid}") from error
             self.blocks += 1
 
-    def _cid(self, section: bytes) -> Cid:
+    def _cid(self, binary: bytes) -> Cid:
         try:
-            return Cid.from_bytes(section[:CID_BYTES])
+            return Cid.from_bytes(binary)
         except BadCid as error:
             raise MalformedCar(f"block {self.blocks}: {error.reason}") from error
 
-    def _section(self, what: str, most: int) -> bytes | None:
-        """The next length-prefixed piece; none at the stream's end."""
-        length = self._length(what)
-        if length is None:
-            return None
-        if length > most:
-            raise MalformedCar(f"{what} has {length} bytes, at most {most} allowed")
-        section = read_up_to(self._stream, length)
-        if len(section) < length:
-            raise MalformedCar(f"it ends inside {what}, {length - len(section)} bytes short")
-        return section
+    def _bytes(self, what: str, count: int) -> bytes:
+        found = read_up_to(self._stream, count)
+        if len(found) < count:
+            raise MalformedCar(f"it ends inside {what}, {count - len(found)} bytes short")
+        return found
 
-    def _length(self, what: str) -> int | None:
+    def _length(self, what: str, most: int) -> int | None:
+        """The length of the next piece, at most so large; none at the stream's end."""
         value = 0
         for shift in range(0, 35, 7):
             byte = self._stream.read(1)
@@ -105,6 +104,8 @@ class CarReader:
                 raise MalformedCar(f"it ends inside the length of {what}")
             value |= (byte[0] & 0x7F) << shift
             if byte[0] < 0x80:
+                if value > most:
+                    raise MalformedCar(f"{what} has {value} bytes, at most {most} allowed")
                 return value
         raise MalformedCar(f"the length of {what} is longer than 5 bytes")
 

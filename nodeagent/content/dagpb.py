@@ -12,6 +12,7 @@ else is ``MalformedBlock``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +53,7 @@ def encode_node(children: Sequence[Child]) -> bytes:
     return bytes(links + b"\x0a" + varint.encode(len(data)) + data)
 
 
+@functools.lru_cache(maxsize=8)  # a gateway is asked for one part of a file after the other
 def decode_node(block: bytes) -> tuple[Child, ...]:
     """The children of an intermediate file node, in file order; raises ``MalformedBlock``."""
     cursor = Cursor(block)
@@ -75,6 +77,7 @@ def decode_node(block: bytes) -> tuple[Child, ...]:
     return children
 
 
+@functools.lru_cache(maxsize=8)
 def kind_of(block: bytes) -> int | None:
     """The UnixFS type that a dag-pb block claims (``FILE``, ``DIRECTORY``, ``SHARD``, …); none when it has none."""
     cursor = Cursor(block)

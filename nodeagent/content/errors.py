@@ -106,6 +106,10 @@ class SourceAnsweredBadly(SourceFailure):
     """A redirect, a content encoding, a short body or a status that is no block."""
 
 
+class SourceServesNone(SourceAnsweredBadly):
+    """The source does not give content in the form that was asked for, whatever it holds."""
+
+
 class AllSourcesFailed(ContentUnavailable):
     """No source gave ``cid``; ``failures`` holds the last failure of each."""
 

@@ -42,6 +42,11 @@ class Health:
                 self._make_room(now)
                 self._marks[source] = _Mark(cost, now + self._rest_s)
 
+    def failed(self, source: str) -> bool:
+        """Whether it failed of late."""
+        with self._lock:
+            return self._cost(source, self._clock()) == NEVER
+
     def _cost(self, source: str, now: float) -> float:
         mark = self._marks.get(source)
         return mark.cost if mark is not None and now < mark.until else 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
+from nodeagent.content.ahead import Run
 from nodeagent.content.cid import Cid
 from nodeagent.content.crew import Crew
 from nodeagent.content.watch import Cut
@@ -16,9 +17,13 @@ _CREW: Final = Crew()  # of all fetches
 
 
 class BlockSource(Protocol):
-    """``block`` gives one verified block from one source, or raises a ``SourceFailure``; ``cut`` may end it early."""
+    """``block`` gives one verified block from one source, ``run`` several leaves, of which some may not come.
+
+    Both raise a ``SourceFailure``; ``cut`` may end them early.
+    """
 
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes: ...
+    def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]: ...
 
 
 @dataclass(eq=False, slots=True)

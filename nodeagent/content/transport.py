@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.client import IncompleteRead as ShortRead
-from typing import Final
+from typing import BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from nodeagent.content.ahead import Run
 from nodeagent.content.car import CAR_TYPE, RAW_TYPE, CarReader
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import (
@@ -30,12 +31,13 @@ from nodeagent.content.errors import (
     SourceLacksBlock,
     SourceSentTooMuch,
     SourceSentWrongBytes,
+    SourceServesNone,
     SourceStalled,
     SourceUnreachable,
     WrongBytes,
 )
 from nodeagent.content.unixfs import MAX_BLOCK_BYTES
-from nodeagent.content.watch import Cut, Cuts, TooLate, TooManyBytes, watched_pools
+from nodeagent.content.watch import Cut, Reins, TooLate, TooManyBytes, watched_pools
 
 _RAW, _CAR = ("format=raw", RAW_TYPE), ("format=car&dag-scope=block", CAR_TYPE)
 _WIRE, _HEAD_BYTES = 2, 65_536  # bytes on the wire: so many times a block, and a head
@@ -82,18 +84,16 @@ class Transport:
             retries=False,
             timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.stall_s),
         )
-        self._cuts = Cuts()
-        self._pools.pool_classes_by_scheme = watched_pools(
-            limits.block_s, _WIRE * limits.max_block_bytes + _HEAD_BYTES, self._cuts
-        )
+        self._reins = Reins()
+        self._pools.pool_classes_by_scheme = watched_pools(self._reins)
 
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         """The verified block ``cid`` from ``source``; raises a ``SourceFailure`` of the kind that fits."""
-        self._cuts.mine = cut = cut or Cut()
+        self._reins.cut = cut or Cut()
         try:
-            body = self._ask(source, cid, cut, *_RAW)
-        except _NotServed:
-            body = self._from_car(source, cid, cut)
+            body = self._ask(source, cid, *_RAW)
+        except SourceServesNone:
+            body = self._from_car(source, cid)
         try:
             return cid.verify(body)
         except WrongBytes as error:
@@ -103,41 +103,85 @@ class Transport:
         """Close every pooled connection."""
         self._pools.clear()
 
-    def _ask(self, source: str, cid: Cid, cut: Cut, query: str, kind: str) -> bytes:
+    def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]:
+        """The leaves of ``run`` that ``source`` gives in one CAR, verified, as they come; there may be fewer.
+
+        None may take longer than ``patience_s``. Raises as ``block`` does, and ``SourceServesNone`` when it gives no
+        such CAR. To be read by the thread that called.
+        """
+        self._reins.cut = cut = cut or Cut()
+        came = 0
+        for last in (False, True):
+            try:
+                for found in self._leaves(source, run, patience_s):
+                    came += 1
+                    yield found
+                return
+            except _Dropped as error:
+                if last or came or cut.done:
+                    raise SourceUnreachable(source, error.reason) from error
+
+    def _leaves(self, source: str, run: Run, patience_s: float) -> Iterator[tuple[Cid, bytes]]:
+        url = f"{base_url(source)}/ipfs/{run.node}?format=car&dag-scope=entity&entity-bytes={run.first}:{run.last}"
+        most = _WIRE * (run.last - run.first + self._limits.max_block_bytes) + _HEAD_BYTES
+        with _typed(source), self._exchange(url, CAR_TYPE, most, patience_s) as response:
+            try:
+                _check_head(source, response, most)
+            except SourceSentTooMuch as error:
+                raise SourceServesNone(source, error.reason) from error  # the whole file, it seems
+            try:
+                for cid, block in CarReader(cast(BinaryIO, response)):
+                    if cid in run.leaves:
+                        yield cid, block
+                    elif cid != run.node:
+                        raise SourceServesNone(source, f"a CAR of other bytes than were asked for, with {cid}")
+                    self._reins.until = time.monotonic() + patience_s
+            except MalformedCar as error:
+                lie = isinstance(error.__cause__, WrongBytes)
+                raise (SourceSentWrongBytes if lie else SourceServesNone)(source, error.reason) from error
+
+    def _ask(self, source: str, cid: Cid, query: str, kind: str) -> bytes:
         url = f"{base_url(source)}/ipfs/{cid}?{query}"
         try:
             return self._get(source, url, kind)
         except _Dropped as drop:  # an idle pooled connection may be closed just as it is used: once more, afresh
-            if cut.done:
+            if self._reins.cut.done:
                 raise SourceStalled(source, "cut") from drop
             try:
                 return self._get(source, url, kind)
             except _Dropped as error:
                 raise SourceUnreachable(source, error.reason) from error
 
-    def _from_car(self, source: str, cid: Cid, cut: Cut) -> bytes:
+    def _from_car(self, source: str, cid: Cid) -> bytes:
         try:
-            return _only_block(source, cid, self._ask(source, cid, cut, *_CAR))
-        except _NotServed as error:
+            return _only_block(source, cid, self._ask(source, cid, *_CAR))
+        except SourceServesNone as error:
             raise SourceAnsweredBadly(source, error.reason) from error
 
     def _get(self, source: str, url: str, kind: str) -> bytes:
+        limits = self._limits
+        wire = _WIRE * limits.max_block_bytes + _HEAD_BYTES
+        with _typed(source), self._exchange(url, kind, wire, limits.block_s) as response:
+            most = limits.max_block_bytes + (_CAR_BYTES if kind == CAR_TYPE else 0)
+            _check_head(source, response, most)
+            return self._body(source, response, most)
+
+    @contextlib.contextmanager
+    def _exchange(self, url: str, kind: str, most: int, seconds: float) -> Iterator[BaseHTTPResponse]:
+        """One request and its answer, held to the reins; its connection is used again when it was read to its end."""
         headers = {"Accept": kind, "Accept-Encoding": "identity", "User-Agent": "quorate"}
-        with _typed(source):
-            response = self._pools.request(
-                "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
-            )
-            try:
-                most = self._limits.max_block_bytes + (_CAR_BYTES if kind == CAR_TYPE else 0)
-                _check_head(source, response, most)
-                body = self._body(source, response, most)
-            except BaseException:
-                response.close()  # unread bytes may follow: never reuse such a connection
-                raise
-            finally:
-                self._cuts.mine.attach(None)
-            response.release_conn()
-            return body
+        self._reins.bytes_left, self._reins.until = most, time.monotonic() + seconds
+        response = self._pools.request(
+            "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
+        )
+        try:
+            yield response
+        except BaseException:
+            response.close()  # unread bytes may follow: never reuse such a connection
+            raise
+        finally:
+            self._reins.cut.attach(None)
+        response.release_conn()
 
     def _body(self, source: str, response: BaseHTTPResponse, most: int) -> bytes:
         limits, parts, length, started = self._limits, list[bytes](), 0, self._clock()
@@ -183,7 +227,7 @@ def _check_head(source: str, response: BaseHTTPResponse, limit: int) -> None:
     if 300 <= status < 400:
         raise SourceAnsweredBadly(source, f"HTTP {status}: redirects are not followed")
     if status in (406, 415):
-        raise _NotServed(source, f"HTTP {status}: does not serve what was asked for")
+        raise SourceServesNone(source, f"HTTP {status}: does not serve what was asked for")
     if status != 200:
         raise SourceAnsweredBadly(source, f"HTTP {status}")
     encoding = response.headers.get("Content-Encoding", "identity")
@@ -195,7 +239,7 @@ def _check_head(source: str, response: BaseHTTPResponse, limit: int) -> None:
     if not (length.isascii() and length.isdigit()):
         raise SourceAnsweredBadly(source, f"Content-Length {length[:32]!r}")
     if len(length) > 15 or int(length) > limit:
-        raise SourceSentTooMuch(source, f"{length[:32]} bytes announced, at most {limit} allowed for one block")
+        raise SourceSentTooMuch(source, f"{length[:32]} bytes announced, at most {limit} allowed")
 
 
 def _only_block(source: str, cid: Cid, car: bytes) -> bytes:
@@ -206,10 +250,6 @@ def _only_block(source: str, cid: Cid, car: bytes) -> bytes:
     except MalformedCar as error:
         raise SourceAnsweredBadly(source, error.reason) from error
     raise SourceAnsweredBadly(source, f"a CAR without the block, {len(car)} bytes")
-
-
-class _NotServed(SourceAnsweredBadly):
-    """The source does not serve this form of content."""
 
 
 class _Dropped(Exception):

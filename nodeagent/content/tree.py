@@ -17,7 +17,7 @@ from nodeagent.content.dagpb import DIRECTORY, SHARD, decode_node, kind_of, link
 from nodeagent.content.directory import MAX_NODE_BYTES, Entry, decode_directory, encoded_size
 from nodeagent.content.errors import BlockMissing, BudgetExceeded, MalformedBlock, NotAFolder
 from nodeagent.content.hamt import check_slot, decode_shard
-from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Expect, Load
+from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget, Coming, Expect, Load
 
 _FOLDERS: Final = (DIRECTORY, SHARD)
 
@@ -196,7 +196,7 @@ class Tree:
         if not is_root:
             _check_tsize(entry, len(block) + sum(task.entry.tsize for task in tasks))
         if self._expect:
-            self._expect([task.entry.cid for task in tasks])
+            self._expect([Coming(task.entry.cid) for task in tasks])
         self._stack.extend(reversed(tasks))
         return Node(entry.cid, block)
 

@@ -2,7 +2,7 @@
 
 Every block is verified as it is read. A CAR whose block is missing or rotten is cut off: its reader sees that the last
 chunk did not come. Source: IPFS trustless gateway specification (``application/vnd.ipld.raw``, ``….car``; order=dfs,
-dups=n, dag-scope all or block).
+dups=n, dag-scope all, block or entity, and of that entity-bytes).
 """
 
 from __future__ import annotations
@@ -17,19 +17,16 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 
-from nodeagent.content.car import CAR_TYPE, RAW_TYPE, header, section, sections
 from nodeagent.content.cid import Cid
 from nodeagent.content.errors import BadCid, BlockMissing, ContentFault
+from nodeagent.content.question import NotServed, Question, read_question
 from nodeagent.content.rate import Rate
 from nodeagent.content.store import LocalStore
 from nodeagent.errors import QuorateError
-
-_TYPES: Final = {"raw": RAW_TYPE, "car": CAR_TYPE}
-_ASK: Final = f"ask for ?format=raw (one block) or ?format=car (the whole file), or send Accept: {RAW_TYPE}"
 
 log = structlog.get_logger(__name__)
 
@@ -126,18 +123,18 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "only /ipfs/<cid>?format=raw is served here", close=False)
         else:
             try:
-                asked = _read_question(query, self.headers.get("Accept", ""))
-            except _NotServed as complaint:
-                self._refuse(HTTPStatus.NOT_ACCEPTABLE, str(complaint), close=False)
+                asked = read_question(query, self.headers.get("Accept", ""))
+            except NotServed as complaint:
+                self._refuse(complaint.status, str(complaint), close=False)
                 return
             self._answer_content(path.removeprefix("/ipfs/"), asked)
 
     do_HEAD = do_GET
 
-    def _answer_content(self, text: str, asked: _Question) -> None:
+    def _answer_content(self, text: str, asked: Question) -> None:
         try:
             cid = Cid.parse(text)
-            pieces = asked.pieces(cid, self.server.store)
+            pieces = asked.pieces(cid, self.server.store.load)
             first = next(pieces)  # the root is read before anything is promised
         except BadCid as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error), close=False)
@@ -151,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer_pieces(cid, asked, first, pieces)
 
-    def _answer_pieces(self, cid: Cid, asked: _Question, first: bytes, rest: Iterator[bytes]) -> None:
+    def _answer_pieces(self, cid: Cid, asked: Question, first: bytes, rest: Iterator[bytes]) -> None:
         etag = f'"{cid}.{asked.tag}"'
         headers = {
             "ETag": etag,
@@ -225,56 +222,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         log.debug("gateway.request", line=self.requestline[:200])
-
-
-class _NotServed(Exception):
-    """Why the asked format cannot be given."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """``format`` is raw or car; ``whole``: the file, not just its root block."""
-
-    format: str
-    whole: bool
-
-    @property
-    def tag(self) -> str:
-        return self.format if self.whole or self.format == "raw" else f"{self.format}.block"
-
-    @property
-    def suffix(self) -> str:
-        return "bin" if self.format == "raw" else "car"
-
-    @property
-    def content_type(self) -> str:
-        return RAW_TYPE if self.format == "raw" else f"{CAR_TYPE}; version=1; order=dfs; dups=n"
-
-    def pieces(self, cid: Cid, store: LocalStore) -> Iterator[bytes]:
-        """The answer's body; it begins only once the root is here and verified."""
-        if self.format == "raw":
-            yield store.load(cid)
-        elif self.whole:
-            yield from sections(cid, store.load)
-        else:
-            yield header([cid]) + section(cid, store.load(cid))
-
-
-def _read_question(query: str, accept: str) -> _Question:
-    try:
-        fields = parse_qs(query, keep_blank_values=True, max_num_fields=16)
-    except ValueError:
-        raise _NotServed(f"too many query fields; {_ASK}") from None
-    asked, scope = fields.get("format", []), fields.get("dag-scope", ["all"])
-    if not asked:
-        types = [item.split(";")[0].strip().lower() for item in accept.split(",")]
-        asked = [name for name, kind in _TYPES.items() if kind in types][:1]
-    if len(asked) != 1 or asked[0] not in _TYPES:
-        told = f"format {', '.join(asked)[:64]!r} is not served; " if asked else ""
-        raise _NotServed(f"{told}{_ASK}")
-    if len(scope) != 1 or scope[0] not in ("all", "entity", "block"):
-        raise _NotServed(f"dag-scope {', '.join(scope)[:64]!r} is not served: all, entity (the same) or block")
-    return _Question(asked[0], scope[0] != "block")
 
 
 def _etag_matches(header: str, etag: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from nodeagent.content.cid import DAG_PB, Cid
 from nodeagent.content.dagpb import MAX_LINKS, Child, decode_node, encode_node
@@ -22,7 +22,19 @@ MAX_FOLDERS: Final = 64
 
 Emit = Callable[[Cid, bytes], None]
 Load = Callable[[Cid], bytes]  # gives the block after it verified it against its CID, or raises
-Expect = Callable[[Sequence[Cid]], None]
+Span = tuple[int, int]  # the first and the last byte of a part of a file
+
+
+class Coming(NamedTuple):
+    """A block whose turn comes. Of a file: the node that links to it, and where among that node's file bytes."""
+
+    cid: Cid
+    node: Cid | None = None
+    start: int = 0
+    size: int = 0
+
+
+Expect = Callable[[Sequence[Coming]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +145,18 @@ def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
 
 
 def walk(
-    root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None
+    root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None, span: Span | None = None
 ) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file with its CID, a node before its children, in file order; one used twice comes twice.
 
     Each block is checked against the sizes its parent declared. Raises ``MalformedBlock``, ``BudgetExceeded`` and
-    whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded. ``expect(cids)`` is
-    told which blocks come next, before those it was told of earlier.
+    whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded. ``expect`` is told
+    which blocks come next, before those it was told of earlier. ``span``: only the root and what has some of its bytes.
     """
     blocks = 0
-    stack: list[tuple[Cid, Child | None, int]] = [(root, None, 0)]
+    stack: list[tuple[Cid, Child | None, int, int]] = [(root, None, 0, 0)]
     while stack:
-        cid, declared, depth = stack.pop()
+        cid, declared, depth, begin = stack.pop()
         blocks += 1
         if blocks > budget.blocks:
             raise BudgetExceeded("blocks", budget.blocks, blocks)
@@ -162,9 +174,12 @@ def walk(
                 f"{cid} holds {found.size} file bytes (Tsize {found.tsize}), "
                 f"its parent declares {declared.size} (Tsize {declared.tsize})"
             )
-        if expect and children:
-            expect([child.cid for child in children])
-        stack.extend((child.cid, child, depth + 1) for child in reversed(children))
+        below = list(zip(_starts(children), children, strict=True))
+        if expect and below:
+            expect([Coming(child.cid, cid, start, child.size) for start, child in below])
+        for start, child in reversed(below):
+            if span is None or (begin + start <= span[1] and begin + start + child.size > span[0]):
+                stack.append((child.cid, child, depth + 1, begin + start))
         yield cid, block
 
 
@@ -182,6 +197,14 @@ def size_of(root: Cid, load: Load) -> int:
     """Bytes in the file, as its root block says (one block is loaded)."""
     block = load(root)
     return len(block) if root.is_raw else sum(child.size for child in decode_node(block))
+
+
+def _starts(children: Sequence[Child]) -> Iterator[int]:
+    """Where the bytes of each child begin."""
+    start = 0
+    for child in children:
+        yield start
+        start += child.size
 
 
 def _measure(cid: Cid, block: bytes, children: tuple[Child, ...]) -> Child:

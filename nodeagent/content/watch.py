@@ -38,8 +38,12 @@ class Cut:
                 _shut(connection)
 
 
-class Cuts(threading.local):
-    mine = Cut()  # the cut of the request that a thread makes
+class Reins(threading.local):
+    """What the request that a thread makes may still take, and what ends it at once."""
+
+    cut = Cut()
+    bytes_left = 0  # on the wire, head, framing and all
+    until = 0.0  # on ``time.monotonic``
 
 
 class TooManyBytes(OSError):
@@ -51,25 +55,24 @@ class TooLate(TimeoutError):
 
 
 class _Meter(io.RawIOBase):
-    """Lets so many bytes of a connection through, for so long."""
+    """Lets through what the reins allow."""
 
-    def __init__(self, stream: io.RawIOBase, connection: socket.socket, most: int, seconds: float) -> None:
-        self._stream, self._connection, self._left = stream, connection, most
-        self._until = time.monotonic() + seconds
+    def __init__(self, stream: io.RawIOBase, connection: socket.socket, reins: Reins) -> None:
+        self._stream, self._connection, self._reins = stream, connection, reins
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._left <= 0:
+        if self._reins.bytes_left <= 0:
             raise TooManyBytes("an answer without end")
-        seconds = self._until - time.monotonic()
+        seconds = self._reins.until - time.monotonic()
         if seconds <= 0:
             raise TooLate("an answer that takes too long")
         if seconds < (self._connection.gettimeout() or math.inf):
             self._connection.settimeout(seconds)
-        count = self._stream.readinto(memoryview(buffer)[: self._left])
-        self._left -= count or 0
+        count = self._stream.readinto(memoryview(buffer)[: self._reins.bytes_left])
+        self._reins.bytes_left -= count or 0
         return count
 
     def close(self) -> None:
@@ -77,11 +80,11 @@ class _Meter(io.RawIOBase):
         super().close()
 
 
-def _metered(most: int, seconds: float) -> type[http.client.HTTPResponse]:
+def _metered(reins: Reins) -> type[http.client.HTTPResponse]:
     class Metered(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
             super().__init__(sock, *arguments, **options)
-            self.fp = io.BufferedReader(_Meter(self.fp.detach(), sock, most, seconds))
+            self.fp = io.BufferedReader(_Meter(self.fp.detach(), sock, reins))
 
     return Metered
 
@@ -91,25 +94,21 @@ def _shut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def watched_pools(seconds: float, most: int, cuts: Cuts) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, every answer of whose connections is within reach of its ``Cut``.
-
-    One of more than ``most`` bytes on the wire is a ``TooManyBytes``, one that takes longer than ``seconds`` a
-    ``TooLate``, as urllib3 wraps them.
-    """
+def watched_pools(reins: Reins) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, whose answers obey ``reins``: ``TooManyBytes``, ``TooLate``, as urllib3 wraps them, or a cut."""
 
     class Plain(HTTPConnection):
-        response_class = _metered(most, seconds)
+        response_class = _metered(reins)
 
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            cuts.mine.attach(self.sock)
+            reins.cut.attach(self.sock)
             return super().getresponse()
 
     class Tls(HTTPSConnection):
-        response_class = _metered(most, seconds)
+        response_class = _metered(reins)
 
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            cuts.mine.attach(self.sock)
+            reins.cut.attach(self.sock)
             return super().getresponse()
 
     class PlainPool(HTTPConnectionPool):

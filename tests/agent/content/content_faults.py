@@ -152,11 +152,13 @@ def says(body: bytes, status: str = "200 OK", headers: Mapping[str, str] | None 
 
 
 def serves(blocks: Mapping[Cid, bytes]) -> Behaviour:
-    """An honest source of ``blocks``; 404 for anything else."""
+    """An honest source of ``blocks``, one by one; 404 for anything else."""
 
     def behave(connection: socket.socket, path: str, stopped: threading.Event) -> None:
         block = blocks.get(Cid.parse(path.removeprefix("/ipfs/").split("?")[0]))
         answer = says(b"not here", "404 Not Found") if block is None else says(block)
+        if "entity-bytes" in path:
+            answer = says(b"blocks only", "406 Not Acceptable")
         answer(connection, path, stopped)
 
     return behave

@@ -2,6 +2,7 @@
 
 Fetcher.fetch, a source's attack ....... alone: a typed error, nothing on disk, bytes and memory within bounds
                                          before an honest source: that one serves, and is asked first in later calls
+Fetcher.fetch, an attack where several leaves are asked for in one answer: the file comes, whoever did harm is lowered
 Fetcher.fetch, a file that is one ...... the job's fault, within its budgets; no source is blamed
 
 What happened is written to build/content/hostile.json.
@@ -20,8 +21,11 @@ import pytest
 from content_attacks import ATTACKS, BLOCKS, DATA, EVIL, PATIENT, ROOT, Attack
 from content_dags import DAGS, Growing
 from content_faults import FaultServer, files_under, resets, running, says, serves, unverified_bytes
+from content_runs import CHUNK, LARGE, RUN_ATTACKS, runs
+from content_runs import ROOT as LARGE_ROOT
 
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.ahead import WIDTH, Run
 from nodeagent.content.dagpb import MAX_LINKS
 from nodeagent.content.errors import AllSourcesFailed, SourceLacksBlock
 from nodeagent.content.fetch import Fetcher
@@ -33,7 +37,9 @@ from nodeagent.errors import JobFault, Transient
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 LATER: Final = b"another file"
 HEAD_BYTES: Final = 256  # of an answer
-AHEAD: Final = 16  # blocks that a fetcher may have asked for when it finds that a file is bad
+RUN_BYTES: Final = 2 * (8 * CHUNK + MAX_BLOCK_BYTES) + 65_536  # of an answer with eight leaves
+AHEAD: Final = 32  # blocks that a fetcher may have asked for when it finds that a file is bad
+RUN_S: Final = 0.3  # how long the hostile source may take for a leaf
 MEMORY_BYTES: Final = 4 * MAX_BLOCK_BYTES
 NAMED: Final = {
     "wrong bytes",
@@ -72,6 +78,9 @@ class Sided:
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         self.asked.append(source)
         return (self._hasty if source == self._hostile else self._patient).block(source, cid, cut)
+
+    def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]:
+        return self._patient.run(source, run, RUN_S if source == self._hostile else patience_s, cut)
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +129,7 @@ def bytes_under(root: Path) -> int:
 
 def test_attacks__names__hold_all_that_were_asked_for() -> None:
     assert not NAMED - (ATTACKS.keys() | DAGS.keys())
-    assert not ATTACKS.keys() & DAGS.keys()
+    assert len(ATTACKS.keys() | DAGS.keys() | RUN_ATTACKS.keys()) == len(ATTACKS) + len(DAGS) + len(RUN_ATTACKS)
 
 
 # --- a source's attack ------------------------------------------------------------------------------------------------
@@ -186,6 +195,33 @@ def test_fetch__redirect__is_not_followed(store: LocalStore, honest: FaultServer
             Fetcher(store, PATIENT).fetch(ROOT, [hostile.url], max_bytes=1000)
         assert "redirects are not followed" in caught.value.failures[0].reason
     assert honest.paths == []
+
+
+# --- several leaves in one answer -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RUN_ATTACKS)
+def test_fetch__hostile_answer_for_several_leaves__the_file_comes_all_the_same(
+    store: LocalStore, name: str, on_the_way: int, log: Log
+) -> None:
+    attack = RUN_ATTACKS[name]
+    with running(runs(attack.answer), runs(says)) as (hostile, honest):
+        sources = [hostile.url, honest.url]
+        fetcher = Fetcher(store, PATIENT, transport=Sided(hostile.url, Attack(says(b""), SourceLacksBlock)))
+        report = fetcher.fetch(LARGE_ROOT, sources, max_bytes=len(LARGE))
+        lowered = fetcher.health.order(sources) == [honest.url, hostile.url]
+    tried = sum("entity-bytes" in path for path in hostile.paths)
+    unverified, served = unverified_bytes(store.root), store.get_bytes(LARGE_ROOT, len(LARGE)) == LARGE
+    log(name, error=attack.error and attack.error.__name__, next_source_served=served, health_lowered=lowered)
+    log(name, unverified_bytes_on_disk=unverified, bytes_sent=hostile.sent, bytes_on_disk=bytes_under(store.root))
+    assert served and unverified == 0
+    assert {(type(failure), failure.source) for failure in report.failures} == (
+        {(attack.error, hostile.url)} if attack.error else set()
+    )
+    assert all(attack.reason in failure.reason for failure in report.failures)
+    assert lowered is (attack.error is not None)
+    assert 1 <= tried <= WIDTH, "it is not tried again and again"
+    assert hostile.sent <= 2 * len(LARGE) + tried * (RUN_BYTES + on_the_way)
 
 
 # --- a file that is the attack ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from nodeagent.content.errors import (
     SourceFailure,
     SourceLacksBlock,
     SourceSentWrongBytes,
+    SourceServesNone,
     SourceStalled,
 )
 from nodeagent.content.fetch import Fetcher
@@ -76,6 +77,9 @@ class Cast:
             self.cuts[source] = cut
             self.most = max(self.most, sum(not one.done for one in self.cuts.values()))
         return self.parts[source](cid, cut)
+
+    def run(self, source: str, *_: object) -> Iterator[tuple[Cid, bytes]]:
+        raise SourceServesNone(source, "one block at a time")
 
 
 def gives(cid: Cid, cut: Cut) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from content_faults import deep
 
 from nodeagent.content import Cid, LocalStore
+from nodeagent.content.ahead import Run
 from nodeagent.content.errors import FetchCancelled
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
@@ -25,6 +27,11 @@ class Counted:
     def block(self, source: str, cid: Cid, cut: Cut | None = None) -> bytes:
         self.asked.append(cid)
         return self._transport.block(source, cid, cut)
+
+    def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]:
+        for cid, block in self._transport.run(source, run, patience_s, cut):
+            self.asked.append(cid)
+            yield cid, block
 
 
 @pytest.mark.parametrize("size", [20_000_000, pytest.param(200_000_000, marks=deep)])

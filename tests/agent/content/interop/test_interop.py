@@ -7,7 +7,7 @@ import io
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from content_faults import answers_in_cars, deep, numbers, running
@@ -15,6 +15,7 @@ from content_faults import answers_in_cars, deep, numbers, running
 from nodeagent.content import MIB, Cid, LocalStore, unixfs
 from nodeagent.content.fetch import Fetcher
 from nodeagent.content.gateway import Gateway
+from nodeagent.content.transport import FetchLimits, Transport
 from nodeagent.content.unixfs import PROFILE, Layout
 
 if TYPE_CHECKING:
@@ -110,6 +111,48 @@ def test_get__car_of_our_gateway__kubo_imports_it_and_ipfs_get_writes_the_file(
     ipfs("dag", "import", stdin=car)
     ipfs("get", "--output", str(tmp_path / "got"), str(cid))
     assert (tmp_path / "got").read_bytes() == data
+
+
+@pytest.mark.parametrize("asked", ["0:*", "0:0", "262144:1048575", "-1:*", "45700000:-1", "44000000:45700000"])
+def test_get__part_of_a_file__is_the_car_that_kubo_s_own_gateway_gives(
+    daemon: Daemon, tmp_path: Path, asked: str
+) -> None:
+    path = write(tmp_path / "file", FULL + 1)  # two levels
+    cid = daemon.ipfs.add(path, *OLD_OPTIONS)
+    store = LocalStore(tmp_path / "store", layout=OLD)
+    assert str(store.put_file(path)) == cid
+    with Gateway(store) as gateway:
+        ours, theirs = (
+            subprocess.run(
+                ["curl", "--silent", "--fail", f"{url}/ipfs/{cid}?format=car&dag-scope=entity&entity-bytes={asked}"],
+                check=True,
+                capture_output=True,
+            ).stdout
+            for url in (gateway.url, daemon.gateway)
+        )
+    assert ours == theirs
+
+
+class Counting(Transport):
+    leaves = 0
+
+    def run(self, *arguments: Any) -> Iterator[tuple[Cid, bytes]]:
+        for found in super().run(*arguments):
+            self.leaves += 1
+            yield found
+
+
+def test_fetch__large_file_from_kubo_s_own_gateway__comes_several_leaves_in_an_answer(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "model", 40 * MIB)
+    cid, transport = Cid.parse(daemon.ipfs.add(path)), Counting(FetchLimits(hedge_s=600.0))
+    store = LocalStore(tmp_path / "store")
+    report = Fetcher(store, FetchLimits(hedge_s=600.0), transport=transport).fetch(
+        cid, [daemon.gateway], max_bytes=40 * MIB
+    )
+    assert report.failures == () and report.blocks_fetched == 41
+    assert transport.leaves > 20
 
 
 @pytest.mark.parametrize("options", [(), OLD_OPTIONS], ids=["profile", "small chunks"])
