@@ -69,9 +69,11 @@ class Window:
     def __init__(self, quick_s: float, most: int = WIDTH) -> None:
         self.width, self.most, self._quick_s = min(_START, most), most, quick_s
 
-    def note(self, seconds: float) -> None:
-        """Tells how long a block took."""
-        self.width = min(self.most, self.width + 1) if seconds <= self._quick_s else max(1, self.width - 1)
+    def note(self, seconds: float) -> bool:
+        """Tells how long a block took; returns whether that was quick."""
+        quick = seconds <= self._quick_s
+        self.width = min(self.most, self.width + 1) if quick else max(1, self.width - 1)
+        return quick
 
 
 class Ahead:

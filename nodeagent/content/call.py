@@ -150,11 +150,11 @@ class Call:
         try:
             for cid, block in fetcher.transport.run(source, run, self._patience_s(), cut):
                 took = fetcher.clock() - begun
-                self.window.note(took)
+                quick = self.window.note(took)
                 fetcher.health.note(source, took)
                 left.discard(cid)
                 yield cid, block
-                if self.window.width < self.window.most:
+                if not quick:
                     return  # one by one again, each with others to ask beside
                 begun = fetcher.clock()
             if left:
