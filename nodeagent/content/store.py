@@ -44,9 +44,9 @@ from nodeagent.content.disk import (
     replacing,
     sync_all,
 )
-from nodeagent.content.errors import BadCid, BlockMissing, ContentUnavailable, WrongBytes
+from nodeagent.content.errors import BlockMissing, ContentUnavailable, WrongBytes
 from nodeagent.content.pins import Pins
-from nodeagent.content.sweep import Held, victims
+from nodeagent.content.sweep import Held, named, victims
 from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, PROFILE, Budget, Layout
 
 _STALE_TMP_S: Final = 3600.0
@@ -228,7 +228,7 @@ class LocalStore:
             for shard in os.listdir(self._blocks):
                 if not (self._blocks / shard).is_dir():
                     continue
-                yield from _parsed(os.listdir(self._blocks / shard))
+                yield from named(os.listdir(self._blocks / shard))
 
     def total_bytes(self) -> int:
         """Bytes of all blocks held."""
@@ -296,9 +296,3 @@ class LocalStore:
             with contextlib.suppress(FileNotFoundError):
                 found = os.lstat(self._path(cid))
                 yield Held(found.st_mtime, found.st_size, cid)
-
-
-def _parsed(names: list[str]) -> Iterator[Cid]:
-    for name in names:
-        with contextlib.suppress(BadCid):
-            yield Cid.parse(name)

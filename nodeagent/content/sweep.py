@@ -1,11 +1,13 @@
-"""Which blocks of a store may go: those that no pinned file is made of, least recently used first."""
+"""Which blocks a store has, and which may go: those that no pinned file is made of, least recently used first."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from nodeagent.content.cid import Cid
+from nodeagent.content.errors import BadCid
 
 
 class Held(NamedTuple):
@@ -14,6 +16,13 @@ class Held(NamedTuple):
     used: float
     size: int
     cid: Cid
+
+
+def named(names: Iterable[str]) -> Iterator[Cid]:
+    """The CIDs among the names of files."""
+    for name in names:
+        with contextlib.suppress(BadCid):
+            yield Cid.parse(name)
 
 
 def victims(held: Iterable[Held], kept: Collection[Cid], most: int) -> list[Held]:

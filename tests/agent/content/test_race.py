@@ -27,14 +27,13 @@ from nodeagent.content.errors import (
     AllSourcesFailed,
     BudgetExceeded,
     FetchCancelled,
-    SourceFailure,
     SourceLacksBlock,
     SourceSentWrongBytes,
     SourceServesNone,
     SourceStalled,
 )
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.transport import FetchLimits, Transport
+from nodeagent.content.transport import FetchLimits
 from nodeagent.content.watch import Cut
 
 DATA = numbers(100)
@@ -211,41 +210,6 @@ def test_fetch__a_bug_in_the_transport__is_not_taken_for_a_source_failure(store:
 
     with pytest.raises(ZeroDivisionError):
         fetcher(store, Cast(a=broken), clock).fetch(ROOT, ["a"], max_bytes=1000)
-
-
-def test_block__cut_from_another_thread__ends_and_is_not_tried_afresh() -> None:
-    asked, cut = threading.Event(), Cut()
-
-    def mute(connection: socket.socket, path: str, stopped: threading.Event) -> None:
-        asked.set()
-        stopped.wait()
-
-    def end() -> None:
-        assert asked.wait(WAIT)
-        cut()
-
-    with running(mute) as (server,):
-        ending = threading.Thread(target=end)
-        ending.start()
-        with pytest.raises(SourceFailure):
-            Transport(FetchLimits(stall_s=WAIT)).block(server.url, ROOT, cut)
-        ending.join()
-        assert len(server.paths) == 1
-
-
-def test_block__cut_before_it_began__ends_at_once() -> None:
-    cut = Cut()
-    cut()
-    with running(stalls) as (server,), pytest.raises(SourceStalled, match="cut"):
-        Transport(FetchLimits(stall_s=WAIT)).block(server.url, ROOT, cut)
-
-
-def test_block__cut_when_it_is_over__the_connection_serves_others() -> None:
-    with running(serves(BLOCKS)) as (server,):
-        transport, cut = Transport(), Cut()
-        transport.block(server.url, ROOT, cut)
-        cut()
-        assert transport.block(server.url, ROOT) == BLOCKS[ROOT]
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scene import posted, world
+from pantry_scene import Oven, Place, never, order, put_job
 
-from nodeagent.content import Cid, LayeredStore, open_content
-from nodeagent.content.backends import Backends
-from nodeagent.content.fetch import Fetcher
+from nodeagent.content import open_content
 from nodeagent.content.gateway import Gateway
-from nodeagent.protocol.types import JobId, Shard
 from nodeagent.runtimes.errors import Pass
-from nodeagent.runtimes.types import CANONICAL, ShardSpec, TaskResult
 from nodeagent.worker.admission import Admission
-from nodeagent.worker.compute import Order, Over, Warm, payload_label, run_again, run_shard
-from nodeagent.worker.pantry import Mismatch, Pantry
+from nodeagent.worker.compute import Warm, run_again, run_shard
+from nodeagent.worker.pantry import Mismatch
 from nodeagent.worker.shelf import NoRoom, Room
-from nodeagent.worker.world import Job
-
-RUNTIME = b"\x11" * 32
-
-
-def never() -> bool:
-    return False
-
-
-def put_job(store: LayeredStore, model: bytes, number: int = 1, told: int | None = None) -> tuple[Job, Cid, list[Cid]]:
-    """A job of four shards whose payload is in ``store``; ``told`` is the model's size in the manifest."""
-    cid = store.put_bytes(model)
-    shards = [store.put_bytes(b"inputs %d of %d" % (shard, number)) for shard in range(4)]
-    document = {
-        "class": "EXACT",
-        "inputs": [{"dtype": "float32", "name": "x", "shape": [1]}],
-        "maxOutputBytes": 64,
-        "model": {"bytes": len(model) if told is None else told, "cid": str(cid)},
-        "outputs": [{"dtype": "float32", "name": "y"}],
-        "runtime": {"id": "0x" + RUNTIME.hex(), "name": CANONICAL},
-        "shardSize": 2,
-        "shards": [{"bytes": 13, "cid": str(shard)} for shard in shards],
-        "tasks": 8,
-        "units": 12,
-        "version": "quorate/job/1",
-    }
-    raw = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    store.put_bytes(raw)
-    job = world([posted(number)]).jobs[JobId(number)]
-    return replace(job, manifest=hashlib.sha256(raw).digest()), cid, shards
-
-
-class Place:
-    """An agent's folder beside a requester's store, and the gateway between them."""
-
-    def __init__(
-        self, folder: Path, room: Room | None = None, admission: Admission | None = None, *gateways: str
-    ) -> None:
-        self.folder, self.room, self.admission = folder, room or Room(1 << 30, 0), admission
-        self.gateways = gateways
-        self.theirs, self.store = open_content(folder / "theirs"), open_content(folder / "ours")
-        self.pantry = self.opened()
-
-    def opened(self) -> Pantry:
-        fetcher, runtimes = Fetcher(self.store), {CANONICAL: RUNTIME}
-        pantry = self.folder / "pantry"
-        return Pantry(
-            self.store, fetcher, pantry, runtimes, self.room, self.admission, Backends(gateways=self.gateways)
-        )
-
-    def held(self, part: str = "models") -> set[str]:
-        return {file.name for file in (self.folder / "pantry" / part).iterdir()}
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-def order(job: Job, shard: int = 0, *sources: str, again: bool = False) -> Order:
-    return Order(job, Shard(shard), 500, sources, again)
-
-
-class Oven:
-    """Answers when model and inputs are there, as the executor does."""
-
-    inferences = 0
-
-    def run(self, spec: ShardSpec, *, seconds: float | None = None) -> list[TaskResult]:
-        for path in (spec.model_path, spec.inputs_path):
-            if not path.exists():
-                raise Pass(f"{path.name} cannot be read")
-        return [TaskResult(spec.first + i, 0, b"x") for i in range(spec.count)]
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -239,83 +164,3 @@ def test_run_again__two_shards_of_one_job__neither_takes_the_others_model(place:
         assert len(run_again(prepared, Oven(), None)) == 32  # type: ignore[arg-type]
         prepared.free()
     assert place.held("again") == set()
-
-
-# --- jobs that are over -----------------------------------------------------------------------------------------------
-
-
-def over(*manifests: bytes, needed: Sequence[bytes] = ()) -> Over:
-    """Told of jobs that are over, while those with the manifests ``needed`` are not."""
-    return Over(frozenset(manifests), frozenset(map(payload_label, needed)))
-
-
-def free(place: Place) -> None:
-    """Has go what nobody needs."""
-    place.store.local.collect()
-
-
-def test_prepare__job_is_open__its_payload_is_needed(place: Place) -> None:
-    job, model, shards = put_job(place.theirs, b"model")
-    with Gateway(place.theirs.local) as gateway:
-        place.pantry.prepare(order(job, 1, gateway.url), never).free()
-    free(place)
-    needed = {Cid.from_digest(job.manifest), model, shards[1]}
-    assert set(place.store.local.block_cids()) == needed
-
-
-def test_forget__job_is_over__its_payload_may_go_and_what_else_is_needed_stays(place: Place) -> None:
-    job, model, shards = put_job(place.theirs, b"model")
-    with Gateway(place.theirs.local) as gateway:
-        place.pantry.prepare(order(job, 1, gateway.url), never).free()
-    result = place.store.put_bytes(b"a result to be served")
-    place.store.put_bytes(b"inputs 1 of 1")  # ours as well: pinned
-    place.pantry.forget(over(job.manifest, bytes(32)))
-    assert place.held() == set() and place.store.has(model), "as long as there is room"
-    free(place)
-    assert set(place.store.local.block_cids()) == {result, shards[1]}
-
-
-def test_forget__another_job_has_the_model__it_stays_until_that_one_is_over(place: Place) -> None:
-    (first, model, _), (second, _, _) = (put_job(place.theirs, b"model", n) for n in (1, 2))
-    with Gateway(place.theirs.local) as gateway:
-        for job in (first, second):
-            place.pantry.prepare(order(job, 0, gateway.url), never).free()
-    place.pantry.forget(over(first.manifest, needed=[second.manifest]))
-    free(place)
-    assert place.held() == {str(model)} and place.store.has(model)
-    place.pantry.forget(over(second.manifest))
-    free(place)
-    assert place.held() == set() and not place.store.has(model)
-
-
-def test_model__brought_ahead__is_a_cache_until_the_job_is_drawn(place: Place) -> None:
-    job, _, shards = put_job(place.theirs, b"model")
-    with Gateway(place.theirs.local) as gateway:
-        with place.pantry.model(Warm(job, 100, (gateway.url,)), never):
-            assert place.store.local.pins() == {}
-        place.pantry.prepare(order(job, 1, gateway.url), never).free()
-    assert shards[1] in place.store.local.pins() and len(place.store.local.pins()) == 3
-
-
-def test_forget__what_an_earlier_run_left_pinned__ends_with_the_next_word_of_what_is_needed(place: Place) -> None:
-    kept, lost = (place.store.put_bytes(data, label) for data, label in ((b"mine", ""), (b"lost", "payload-00")))
-    ours = place.store.put_bytes(b"result", "results-7")
-    place.opened().forget(Over(frozenset(), frozenset(["results-7"])))
-    assert place.store.local.pins() == {kept: [""], ours: ["results-7"]}
-    assert place.store.has(lost)
-
-
-def test_forget__after_a_restart__finds_what_an_earlier_run_brought(place: Place) -> None:
-    job, _, _ = put_job(place.theirs, b"model")
-    with Gateway(place.theirs.local) as gateway:
-        place.pantry.prepare(order(job, 0, gateway.url), never).free()
-    place.opened().forget(over(job.manifest))
-    free(place)
-    assert place.held() == set() and list(place.store.local.block_cids()) == []
-
-
-def test_forget__shard_is_running__its_model_stays(place: Place) -> None:
-    job, model, _ = put_job(place.store, b"model")
-    prepared = place.pantry.prepare(order(job), never)
-    place.pantry.forget(over(job.manifest))
-    assert place.held() == {str(model)} and run_again(prepared, Oven(), None)  # type: ignore[arg-type]
