@@ -79,7 +79,7 @@ class NodeConfig(BaseModel):
     ] = None
     gateways: tuple[GatewayUrl, ...] = Field((), description="trustless gateways to ask for payloads")
     content_order: tuple[Backend, ...] = Field(
-        ORDER, description="who is asked for payloads that are not here, in order: kubo, peers, gateways"
+        ORDER, min_length=1, description="who is asked for payloads that are not here, in order: kubo, peers, gateways"
     )
     content_max_bytes: Annotated[
         int, Field(ge=0, description="disk that payloads and results may take; what no job needs any more makes room")

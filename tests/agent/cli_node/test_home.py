@@ -81,6 +81,12 @@ def test_parse_config__gateway_that_is_no_base_url__names_the_field(url: str) ->
         parse_config({"deployment": "x.json", "gateways": [url]}, "here")
 
 
+@pytest.mark.parametrize("order", [[], ["peers", "neighbours"]])
+def test_parse_config__order_of_nobody_or_of_unknown__names_the_field(order: list[str]) -> None:
+    with pytest.raises(BadConfig, match="content_order"):
+        parse_config({"deployment": "x.json", "content_order": order}, "here")
+
+
 def test_only_one__second_agent_in_a_home__refused(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert running_pid(home) is None
