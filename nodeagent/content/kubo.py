@@ -27,6 +27,8 @@ from nodeagent.content.unixfs import DEFAULT_BUDGET, MAX_BLOCK_BYTES, Budget
 
 _SEND_BYTES: Final = 1 << 18  # a piece of a request; the library's own 4 KiB cost more time than the bytes
 warnings.filterwarnings("ignore", message="The 'strict' parameter", category=FutureWarning)  # the library's own
+# the root is pinned, and announced to the daemon's network at once, beside its usual rounds; without one it is not
+_KEPT_AND_TOLD: Final = {"pin-roots": "true", "fast-provide-root": "true", "fast-provide-wait": "false"}
 _ABSENT: Final = ("not found", "could not find", "no such block", "block was not found")
 
 
@@ -115,7 +117,7 @@ class KuboStore:
     def _send(self, root: Cid, blocks: Iterator[tuple[Cid, bytes]]) -> Cid:
         car = _Joined(itertools.chain([header([root])], (section(cid, block) for cid, block in blocks)))
         with _typed(self.api):
-            answer = self._client.dag.imprt(car, opts={"pin-roots": "true"})
+            answer = self._client.dag.imprt(car, opts=_KEPT_AND_TOLD)
         told = [part["Root"] for part in (answer if isinstance(answer, list) else [answer]) if part.get("Root")]
         found = {str(pinned["Cid"]["/"]) for pinned in told} or {"nothing"}
         _agree(self.api, root, ", ".join(sorted(found)), "; ".join(filter(None, (p.get("PinErrorMsg") for p in told))))

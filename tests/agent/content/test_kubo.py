@@ -100,7 +100,7 @@ def test_put_bytes__proxy_in_the_environment__is_not_used(monkeypatch: pytest.Mo
         monkeypatch.delenv("no_proxy", raising=False)
         assert KuboStore(server.url).put_bytes(b"mine") == Cid.of(b"mine")
         assert server.paths[0].startswith("/api/v0/dag/import?") and proxy.paths == []
-        assert "pin-roots=true" in server.paths[0]
+        assert "pin-roots=true" in server.paths[0] and "fast-provide-root=true" in server.paths[0]
 
 
 @pytest.mark.parametrize(
