@@ -231,6 +231,7 @@ def fetch(store: LocalStore, cid: str, sources: tuple[str, ...], as_json: bool) 
     store.pin(root)  # before its blocks come, so that no collection takes them
     try:
         report = Fetcher(store).fetch_tree(root, sources, _own())
+        store.pin(root)  # another fetch of it that was given up may have undone that
     except BaseException:
         if new:
             store.unpin(root)

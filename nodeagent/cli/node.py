@@ -20,7 +20,7 @@ COMMANDS = {
     "resume": ("node_duty", "resume", "join the draw again"),
     "withdraw": ("node_duty", "withdraw", "send earnings and rewards to the operator"),
     "appeals": ("node_appeals", "appeals", "cases it is accuser, judge or accused in; how far it may appeal"),
-    "content": ("content", "content", "the files it keeps: add, list, verify, pin, export, import"),
+    "content": ("content", "content", "the files it keeps: add, fetch, list, verify, pin, export, import"),
     "key": ("node_key", "key", "the node's hot key: show, rotate"),
 }
 

@@ -15,7 +15,7 @@ ROOT = {
     "account": ("requester_account", "account", "make and show this requester's account"),
     "check": ("requester_check", "check", "run a model here, without nodes, and compare"),
     "connect": ("requester_account", "connect", "remember which chain and market to use"),
-    "content": ("content", "content", "the files it keeps: add, list, verify, pin, export, import"),
+    "content": ("content", "content", "the files it keeps: add, fetch, list, verify, pin, export, import"),
     "demo": ("demo", "demo", "five agents classify real files on a local chain"),
     "devnet": ("devnet", "devnet", "a whole network on this machine: up, status, down"),
     "job": ("requester_job", "job", "post, watch, fetch, cancel and close jobs"),

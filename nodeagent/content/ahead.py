@@ -103,6 +103,8 @@ class Ahead:
         with self._lock:
             begun = self._begun.get(cid)
             if begun is None:
+                if len(self._begun) >= READY:  # of blocks that were passed over: they are in the store
+                    self._begun = {ahead: block for ahead, block in self._begun.items() if not block.done()}
                 self._begun[cid] = Future()  # so that no thread obtains it as well
                 if self._next and self._next[0].cid == cid:
                     self._next.popleft()
@@ -119,7 +121,7 @@ class Ahead:
                 self._look(cid)
         finally:
             with self._lock:
-                del self._begun[cid]
+                self._begun.pop(cid, None)
             self._fill()
 
     def close(self) -> None:
@@ -147,6 +149,8 @@ class Ahead:
                 self._next.popleft()  # a block used twice: at its second turn it is in the store
             elif blocks and not follows(blocks[-1], self._next[0]):
                 break
+            elif not self._next[0].cid.is_raw and sum(not cid.is_raw for cid in self._begun) >= self._window.most:
+                break  # what is below the first of them comes before the others
             else:
                 blocks.append(self._next.popleft())
         return blocks

@@ -29,10 +29,10 @@ from nodeagent.content.errors import (
     SourceServesNone,
     SourceStalled,
 )
+from nodeagent.content.flow import Flow, Leaf
 from nodeagent.content.health import NEVER
 from nodeagent.content.race import Race, Runner
 from nodeagent.content.unixfs import Coming
-from nodeagent.content.watch import Cut
 
 if TYPE_CHECKING:
     from nodeagent.content.fetch import Fetcher
@@ -70,7 +70,6 @@ class Call:
         self._last: dict[str, SourceFailure] = {}
         self._failures: list[SourceFailure] = []
         self._held = self._fetched = self._bytes = 0
-        self._cuts: set[Cut] = set()  # of runs
         self._stopped = False
 
     def obtain(self, blocks: Sequence[Coming]) -> Iterator[tuple[Cid, bytes]]:
@@ -122,11 +121,7 @@ class Call:
 
     def stop(self) -> None:
         """Ends what is still under way."""
-        with self._lock:
-            self._stopped = True
-            cuts = tuple(self._cuts)
-        for cut in cuts:
-            cut()
+        self._stopped = True
 
     def report(self) -> FetchReport:
         return FetchReport(self._held, self._fetched, self._bytes, tuple(self._failures))
@@ -140,36 +135,43 @@ class Call:
         fetcher, source = self._fetcher, self._server_of_runs()
         if source is None or len(blocks) == 1 or (run := Run.of(blocks)).size < _MIN_RUN_BYTES:
             return
-        cut, begun, left = Cut(), fetcher.clock(), set(run.leaves)
         with self._lock:
-            if self._stopped:
-                return
-            self._cuts.add(cut)
             self._load[source] += 1
         fetcher.count(1)
+        patience_s = self._patience_s()
+        flow, left = Flow(fetcher.transport, source, run, patience_s, fetcher.clock), set(run.leaves)
         try:
-            for cid, block in fetcher.transport.run(source, run, self._patience_s(), cut):
-                took = fetcher.clock() - begun
+            while (leaf := self._next_leaf(flow, run.node, source, patience_s)) is not None:
+                cid, block, took = leaf
+                left.discard(cid)
                 quick = self.window.note(took)
                 fetcher.health.note(source, took)
-                left.discard(cid)
                 yield cid, block
                 if not quick:
                     return  # one by one again, each with others to ask beside
-                begun = fetcher.clock()
             if left:
                 raise SourceServesNone(source, f"an answer without {len(left)} of the leaves that were asked for")
         except SourceFailure as failure:
-            if isinstance(failure, _COSTLY) and not cut.done:
+            if isinstance(failure, _COSTLY):
                 self._demote(source, failure, NEVER, again=isinstance(failure, SourceStalled))
-            elif not cut.done:
+            else:
                 log.info("content.no_run", source=source, reason=failure.reason)
                 fetcher.runless.note(source, NEVER)
         finally:
+            flow.close()
             with self._lock:
-                self._cuts.discard(cut)
                 self._load[source] -= 1
             fetcher.count(-1)
+
+    def _next_leaf(self, flow: Flow, node: Cid, source: str, patience_s: float) -> Leaf | None:
+        """What comes next; none at the end."""
+        until = self._fetcher.clock() + patience_s
+        while (left_s := until - self._fetcher.clock()) > 0:
+            try:
+                return flow.take(min(LOOK_S, left_s))
+            except TimeoutError:
+                self.check_cancel(node)
+        raise SourceStalled(source, f"no leaf within {patience_s:.1f} s")
 
     def _server_of_runs(self) -> str | None:
         """Who is asked first at the moment, if that one may serve several leaves in one answer."""

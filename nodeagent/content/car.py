@@ -50,7 +50,10 @@ def sections(root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, span: Span 
     for each one that was written.
     """
     written: set[Cid] = set()
-    blocks = walk(root, load, budget, once=True) if span is None else unixfs.walk(root, load, budget, span=span)
+    if span is None:
+        blocks = walk(root, load, budget, once=True)
+    else:
+        blocks = unixfs.walk(root, load, budget, span=span, once=True)
     for cid, block in blocks:
         if not written:
             yield header([root])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import Final
 
 
 class Crew:
@@ -44,3 +45,6 @@ class Crew:
                         self._idle.remove(inbox)
                         return
                 work = inbox.get()  # it was asked just now
+
+
+CREW: Final = Crew()  # of all fetches

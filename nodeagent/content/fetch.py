@@ -93,7 +93,7 @@ class Fetcher:
         self, root: Cid, sources: Sequence[str], budget: Budget = DEFAULT_BUDGET, *, cancel: Cancel | None = None
     ) -> FetchReport:
         """As ``fetch``, of a file or of a folder with all that is in it."""
-        return self._fetch(partial(tree.walk, root, budget=budget), sources, cancel)
+        return self._fetch(partial(tree.walk, root, budget=budget, once=True), sources, cancel)
 
     def fetch_digest(
         self, sha256: bytes, sources: Sequence[str], *, max_bytes: int = MIB, cancel: Cancel | None = None

@@ -87,7 +87,7 @@ def read_question(query: str, accept: str) -> Question:
         fields = parse_qs(query, keep_blank_values=True, max_num_fields=16)
     except ValueError:
         raise NotServed(f"too many query fields; {_ASK}") from None
-    asked, scope = fields.get("format", []), fields.get("dag-scope", ["all"])
+    asked, scope = fields.get("format", []), fields.get("dag-scope", ["entity" if "entity-bytes" in fields else "all"])
     if not asked:
         types = [item.split(";")[0].strip().lower() for item in accept.split(",")]
         asked = [name for name, kind in _TYPES.items() if kind in types][:1]
@@ -100,6 +100,6 @@ def read_question(query: str, accept: str) -> Question:
         return Question(asked[0], scope[0] != "block")
     found = _ENTITY_BYTES.fullmatch(fields["entity-bytes"][0])
     if not found or len(fields["entity-bytes"]) != 1 or scope[0] != "entity":
-        told = "entity-bytes is FROM:TO, counted from 0, negative from the end, TO may be *; with dag-scope=entity"
+        told = "entity-bytes is FROM:TO, counted from 0, negative from the end, TO may be *; of dag-scope=entity"
         raise NotServed(told, HTTPStatus.BAD_REQUEST)
     return Question("car", True, int(found[1]), None if found[2] == "*" else int(found[2]))

@@ -6,14 +6,12 @@ import queue
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from nodeagent.content.ahead import Run
 from nodeagent.content.cid import Cid
-from nodeagent.content.crew import Crew
+from nodeagent.content.crew import CREW
 from nodeagent.content.watch import Cut
-
-_CREW: Final = Crew()  # of all fetches
 
 
 class BlockSource(Protocol):
@@ -57,7 +55,7 @@ class Race:
         runner = Runner(source, self._clock())
         self.running.append(runner)
         self._next = runner.started + self.hedge_s
-        _CREW.do(partial(self._run, runner))
+        CREW.do(partial(self._run, runner))
 
     def arrival(self, seconds: float) -> tuple[Runner, bytes | Exception] | None:
         """What came of a request, a block or why there is none; None when nothing did within ``seconds``."""

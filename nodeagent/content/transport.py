@@ -129,12 +129,18 @@ class Transport:
                 _check_head(source, response, most)
             except SourceSentTooMuch as error:
                 raise SourceServesNone(source, error.reason) from error  # the whole file, it seems
+            left = {run.node, *run.leaves}
             try:
                 for cid, block in CarReader(cast(BinaryIO, response)):
-                    if cid in run.leaves:
-                        yield cid, block
-                    elif cid != run.node:
+                    if cid not in run.leaves and cid != run.node:
                         raise SourceServesNone(source, f"a CAR of other bytes than were asked for, with {cid}")
+                    if cid not in left:
+                        continue  # once more: that buys no time
+                    left.remove(cid)
+                    if response.connection is None:  # urllib3 gave it back at the last byte: others may use it by now
+                        self._reins.cut.attach(None)
+                    if cid != run.node:
+                        yield cid, block
                     self._reins.until = time.monotonic() + patience_s
             except MalformedCar as error:
                 lie = isinstance(error.__cause__, WrongBytes)

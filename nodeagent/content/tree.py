@@ -53,11 +53,11 @@ def walk(
 ) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file or folder with its CID, a node before its children; one used twice comes twice.
 
-    For a file this is ``unixfs.walk``; for a folder it raises the same errors. ``once``: an entry of a folder that was
-    there before is not walked again (nor ``expect`` told that it is not).
+    For a file this is ``unixfs.walk``; for a folder it raises the same errors. ``once``: what was walked before is
+    not walked again.
     """
     if not is_folder(root, load):
-        yield from unixfs.walk(root, load, budget, expect)
+        yield from unixfs.walk(root, load, budget, expect, once=once)
         return
     tree = Tree(load, budget, expect, once=once)
     for found in tree.visit(root):
@@ -154,7 +154,7 @@ class Tree:
 
     def blocks(self, item: Item) -> Iterator[tuple[Cid, bytes]]:
         """Every block of a file that ``visit`` gave."""
-        for cid, block in unixfs.walk(item.cid, self._load, self._file_budget, self._expect):
+        for cid, block in unixfs.walk(item.cid, self._load, self._file_budget, self._expect, once=self._once):
             if item.cid.is_raw and len(block) != item.size:
                 raise MalformedBlock(f"{cid} has {len(block)} bytes, its directory declares Tsize {item.size}")
             self._spend("blocks", 1, self._budget.tree_blocks)

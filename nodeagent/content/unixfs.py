@@ -145,28 +145,36 @@ def file_cid(stream: BinaryIO, layout: Layout = PROFILE) -> Cid:
 
 
 def walk(
-    root: Cid, load: Load, budget: Budget = DEFAULT_BUDGET, expect: Expect | None = None, span: Span | None = None
+    root: Cid,
+    load: Load,
+    budget: Budget = DEFAULT_BUDGET,
+    expect: Expect | None = None,
+    *,
+    span: Span | None = None,
+    once: bool = False,
 ) -> Iterator[tuple[Cid, bytes]]:
     """Every block of the file with its CID, a node before its children, in file order; one used twice comes twice.
 
     Each block is checked against the sizes its parent declared. Raises ``MalformedBlock``, ``BudgetExceeded`` and
     whatever ``load`` raises. Sizes too large are known from the root, before any leaf is loaded. ``expect`` is told
     which blocks come next, before those it was told of earlier. ``span``: only the root and what has some of its bytes.
+    ``once``: what was walked before, declared alike and as deep, is passed over, so that a file costs no more than its
+    blocks however often they are used.
     """
-    blocks = 0
+    blocks, seen = 0, set[tuple[Child, int, Span]]()
     stack: list[tuple[Cid, Child | None, int, int]] = [(root, None, 0, 0)]
     while stack:
         cid, declared, depth, begin = stack.pop()
+        if once and declared is not None:
+            if (key := (declared, depth, _part(declared, begin, span))) in seen:
+                continue
+            seen.add(key)
         blocks += 1
         if blocks > budget.blocks:
             raise BudgetExceeded("blocks", budget.blocks, blocks)
         if not cid.is_raw and depth >= budget.max_depth:
             raise BudgetExceeded("depth", budget.max_depth, depth + 1)
-        block = load(cid)
-        if len(block) > MAX_BLOCK_BYTES:
-            raise MalformedBlock(f"block {cid} has {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
-        children = () if cid.is_raw else decode_node(block)
-        found = _measure(cid, block, children)
+        children, found = _read_block(cid, block := load(cid))
         if declared is None and found.size > budget.max_bytes:
             raise BudgetExceeded("bytes", budget.max_bytes, found.size)
         if declared is not None and found != declared:
@@ -174,6 +182,7 @@ def walk(
                 f"{cid} holds {found.size} file bytes (Tsize {found.tsize}), "
                 f"its parent declares {declared.size} (Tsize {declared.tsize})"
             )
+        _check_leaves(cid, children)
         below = list(zip(_starts(children), children, strict=True))
         if expect and below:
             expect([Coming(child.cid, cid, start, child.size) for start, child in below])
@@ -207,7 +216,24 @@ def _starts(children: Sequence[Child]) -> Iterator[int]:
         start += child.size
 
 
-def _measure(cid: Cid, block: bytes, children: tuple[Child, ...]) -> Child:
+def _part(child: Child, begin: int, span: Span | None) -> Span:
+    """Which of its own bytes a child has in ``span``; it begins at ``begin``."""
+    first, last = span or (begin, begin + child.size - 1)
+    return max(0, first - begin), min(child.size - 1, last - begin)
+
+
+def _read_block(cid: Cid, block: bytes) -> tuple[tuple[Child, ...], Child]:
+    """What a block links to, and what it is found to be itself."""
+    if len(block) > MAX_BLOCK_BYTES:
+        raise MalformedBlock(f"block {cid} has {len(block)} bytes, at most {MAX_BLOCK_BYTES} allowed")
     if cid.is_raw:
-        return Child(cid, len(block), len(block))
-    return Child(cid, sum(c.size for c in children), len(block) + sum(c.tsize for c in children))
+        return (), Child(cid, len(block), len(block))
+    children = decode_node(block)
+    return children, Child(cid, sum(c.size for c in children), len(block) + sum(c.tsize for c in children))
+
+
+def _check_leaves(node: Cid, children: Sequence[Child]) -> None:
+    """That none is declared larger than a block may be: who asks for several at once must know how much may come."""
+    for child in children:
+        if child.cid.is_raw and child.size > MAX_BLOCK_BYTES:
+            raise MalformedBlock(f"{child.cid} is one block, {node} declares {child.size} bytes for it")

@@ -59,6 +59,7 @@ class _Meter(io.RawIOBase):
 
     def __init__(self, stream: io.RawIOBase, connection: socket.socket, reins: Reins) -> None:
         self._stream, self._connection, self._reins = stream, connection, reins
+        self._patience_s = connection.gettimeout() or math.inf
 
     def readable(self) -> bool:
         return True
@@ -69,8 +70,7 @@ class _Meter(io.RawIOBase):
         seconds = self._reins.until - time.monotonic()
         if seconds <= 0:
             raise TooLate("an answer that takes too long")
-        if seconds < (self._connection.gettimeout() or math.inf):
-            self._connection.settimeout(seconds)
+        self._connection.settimeout(min(seconds, self._patience_s))
         count = self._stream.readinto(memoryview(buffer)[: self._reins.bytes_left])
         self._reins.bytes_left -= count or 0
         return count

@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {JobId, NodeId} from "../../contracts/interfaces/Types.sol";
 import {IJobMarket} from "../../contracts/interfaces/IJobMarket.sol";
 
-/// @title What the ledger and the Court ask of a registry
-/// @dev Stands where the real one would: the proofs are about what ledger and Court do with any answer of it.
+/// @title What ledger, Court and the market's books ask of a registry
+/// @dev Stands where the real one would: the proofs are about what they do with any answer of it.
 contract RegistryStub {
     uint32 public constant EPOCH_BLOCKS = 10;
     uint32 public constant RING = 128;
@@ -27,6 +27,10 @@ contract RegistryStub {
     function slash(uint32, uint16, address, uint32) external returns (uint96) {
         ++slashes;
         return 0;
+    }
+
+    function operatorOf(uint32) external pure returns (address) {
+        return address(0xC01D);
     }
 
     function payeeOf(address caller) external pure returns (address) {

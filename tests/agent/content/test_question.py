@@ -22,6 +22,7 @@ LEAVES = [cid for cid, _ in unixfs.walk(ROOT, BLOCKS.__getitem__) if cid.is_raw]
 
 def given(asked: str, root: Cid = ROOT) -> list[Cid]:
     question = read_question(f"format=car&dag-scope=entity&entity-bytes={asked}", "")
+    assert question == read_question(f"format=car&entity-bytes={asked}", ""), "it is of an entity, said or not"
     car = CarReader(io.BytesIO(b"".join(question.pieces(root, BLOCKS.__getitem__))))
     assert car.roots == (root,)
     return [cid for cid, _ in car]
@@ -69,7 +70,7 @@ def test_entity_bytes__of_one_leaf__is_that_leaf() -> None:
         "dag-scope=entity&entity-bytes=0:" + "9" * 40,
         "dag-scope=entity&entity-bytes=0:1&entity-bytes=2:3",
         "dag-scope=all&entity-bytes=0:1",
-        "entity-bytes=0:1",
+        "dag-scope=block&entity-bytes=0:1",
     ],
 )
 def test_entity_bytes__unreadable_or_of_no_entity__is_400_and_says_how(query: str) -> None:

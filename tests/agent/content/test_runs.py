@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from content_faults import running, says, serves
+from content_faults import pours, running, says, serves
 from content_runs import BLOCKS, CHUNK, LARGE, ROOT, runs
 
 from nodeagent.content import Cid, LocalStore
 from nodeagent.content.ahead import Run
 from nodeagent.content.backends import KUBO
-from nodeagent.content.errors import FetchCancelled, SourceUnreachable
+from nodeagent.content.car import header, section
+from nodeagent.content.errors import FetchCancelled, SourceStalled, SourceUnreachable
 from nodeagent.content.fetch import Fetcher
-from nodeagent.content.transport import FetchLimits
+from nodeagent.content.transport import FetchLimits, Transport
 from nodeagent.content.unixfs import Layout
 from nodeagent.content.watch import Cut
 
@@ -67,7 +70,7 @@ def test_fetch__all_is_quick__most_leaves_come_in_runs_and_each_once(store: Loca
 def test_fetch__leaves_get_slow__single_blocks_again(store: LocalStore) -> None:
     source = Source(clock := Clock(), leaf_s=301.0)
     Fetcher(store, LIMITS, transport=source, clock=clock).fetch(ROOT, ["http://a"], max_bytes=len(LARGE))
-    assert len(source.given) == len(source.runs) > 0, "a run ends with its first slow leaf"
+    assert len(BLOCKS) - len(source.blocks) == len(source.runs) > 0, "a run ends with its first slow leaf"
     assert store.get_bytes(ROOT, len(LARGE)) == LARGE
 
 
@@ -125,3 +128,48 @@ def test_fetch__cancelled_while_a_run_is_silent__ends_at_once_and_blames_nobody(
                 cancel=lambda: any("entity-bytes" in path for path in server.paths),
             )
         assert not fetcher.health.failed(server.url) and not fetcher.runless.failed(server.url)
+
+
+# --- what hostile sources tried ---------------------------------------------------------------------------------------
+
+
+def test_run__connecting_takes_for_ever__the_fetch_goes_on_without(store: LocalStore) -> None:
+    """A name of many dead addresses holds a thread up, wherever that is: it is left behind."""
+    let, clock = threading.Event(), Clock()
+
+    class Deaf(Source):
+        def run(self, source: str, run: Run, patience_s: float, cut: Cut | None = None) -> Iterator[tuple[Cid, bytes]]:
+            self.clock.now += patience_s  # and nothing comes, nor can it be cut
+            let.wait()
+            yield from ()
+
+    source = Deaf(clock)
+    report = Fetcher(store, LIMITS, transport=source, clock=clock).fetch(ROOT, ["http://a"], max_bytes=len(LARGE))
+    let.set()
+    assert report.blocks_fetched == len(BLOCKS) and store.get_bytes(ROOT, len(LARGE)) == LARGE
+    assert {type(failure) for failure in report.failures} == {SourceStalled}
+
+
+def test_run__node_again_and_again__buys_no_time(store: LocalStore) -> None:
+    node = section(ROOT, BLOCKS[ROOT])
+    behave = runs(lambda _: pours(b"HTTP/1.1 200 OK\r\n\r\n" + header([ROOT]), node, 0.05))
+    with running(behave) as (server,):
+        run = Run(ROOT, 0, 9, frozenset(cid for cid in BLOCKS if cid.is_raw))
+        with pytest.raises(SourceStalled, match="in time"):
+            list(Transport(LIMITS).run(server.url, run, 0.3))
+
+
+def test_run__head_at_the_last_moment__the_leaf_has_its_own_time() -> None:
+    """The time for one read must grow again with that for the leaf."""
+    cid, block = next((cid, block) for cid, block in BLOCKS.items() if cid.is_raw)
+
+    def late(connection: socket.socket, path: str, stopped: threading.Event) -> None:
+        stopped.wait(0.9)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + header([ROOT]) + section(ROOT, BLOCKS[ROOT]))
+        stopped.wait(0.6)
+        connection.sendall(section(cid, block))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with running(late) as (server,):
+        found = list(Transport(LIMITS).run(server.url, Run(ROOT, 0, 9, frozenset([cid])), 1.4))
+    assert found == [(cid, block)]

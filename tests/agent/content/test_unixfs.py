@@ -252,3 +252,41 @@ def test_build__blocks__come_children_first_and_each_once_per_use() -> None:
     seen: list[Cid] = []
     root = unixfs.build(unixfs.cut(io.BytesIO(numbers(100)), 16), lambda cid, _b: seen.append(cid), SMALL)
     assert seen[-1] == root.cid and len(seen) == 7 + 2 + 1
+
+
+def test_walk__leaf_declared_larger_than_a_block__is_refused_at_its_node() -> None:
+    leaf = Cid.of(b"x")
+    node = encode_node([Child(leaf, 1 << 40, 1 << 40)])
+    root, asked = Cid.of(node, DAG_PB), list[Cid]()
+
+    def load(cid: Cid) -> bytes:
+        asked.append(cid)
+        return node if cid == root else b"x"
+
+    with pytest.raises(MalformedBlock, match="one block"):
+        list(unixfs.walk(root, load, Budget(max_bytes=1 << 50)))
+    assert asked == [root]
+
+
+def test_walk__once__a_file_costs_no_more_than_its_blocks() -> None:
+    leaf = b"y" * 20_000
+    blocks = {Cid.of(leaf): leaf}
+    child = Child(Cid.of(leaf), len(leaf), len(leaf))
+    for _ in range(3):
+        node = encode_node([child] * 1024)
+        blocks[Cid.of(node, DAG_PB)] = node
+        child = Child(Cid.of(node, DAG_PB), 1024 * child.size, len(node) + 1024 * child.tsize)
+    walked = [cid for cid, _ in unixfs.walk(child.cid, blocks.__getitem__, Budget(max_bytes=1 << 50), once=True)]
+    assert sorted(map(str, walked)) == sorted(map(str, blocks))
+
+
+def test_walk__once_and_a_span__each_part_of_a_node_used_twice() -> None:
+    """The first half of a node, and later its second half: both are asked for."""
+    leaves = [bytes([n]) * 10 for n in range(4)]
+    blocks = {Cid.of(leaf): leaf for leaf in leaves}
+    node = encode_node([Child(cid, 10, 10) for cid in blocks])
+    below = Child(Cid.of(node, DAG_PB), 40, len(node) + 40)
+    root = encode_node([below, below])
+    blocks |= {below.cid: node, Cid.of(root, DAG_PB): root}
+    walk = unixfs.walk(Cid.of(root, DAG_PB), blocks.__getitem__, span=(25, 50), once=True)
+    assert {cid for cid, _ in walk} == set(blocks)
