@@ -13,7 +13,25 @@ from nodeagent.cli.node_common import Node, home_option
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command()
+class _Init(click.Command):
+    """Its help names every setting."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        from nodeagent.config import NodeConfig
+
+        rows = []
+        for name, field in NodeConfig.model_fields.items():
+            default = "" if field.is_required() or field.default in (None, "", ()) else f"[{_plain(field.default)}]"
+            rows.append((name, f"{field.description or ''} {default}".strip() or "[none]"))
+        with formatter.section("Settings for --set, and in config.toml"):
+            formatter.write_dl(rows)
+
+
+def _plain(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+@click.command(cls=_Init)
 @home_option
 @click.option("--rpc-url", envvar="NODEAGENT_RPC_URL", help="JSON-RPC endpoint [default: http://127.0.0.1:8545]")
 @click.option(
@@ -26,7 +44,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--public-url", help="where other nodes reach this one [default: where the gateway listens]")
 @click.option("--gateway-host", help="address the gateway listens on [default: 127.0.0.1]")
 @click.option("--gateway-port", type=WholeNumber(0, 65535), help="its port [default: 0, any free one]")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="any other setting; lists by commas")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="any setting below; lists by commas")
 @click.option("--password-file", type=_FILE, help="of new and copied keys")
 @click.option("--key-file", type=_FILE, help="keystore to copy as hot key")
 @click.option("--operator-keystore", type=_FILE, help="keystore to copy as operator")

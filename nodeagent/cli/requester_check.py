@@ -10,7 +10,7 @@ import click
 
 from nodeagent.cli.common import WholeNumber, print_json, say
 from nodeagent.cli.requester_common import Session
-from nodeagent.cli.requester_inputs import how_of, input_options
+from nodeagent.cli.requester_inputs import how_of, input_options, tell_skipped
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -89,6 +89,7 @@ def check(
     from nodeagent.client.outputs import STATUS, read_outputs, write_outputs
 
     ran = run_here(session.home, session.runtimes, model, inputs, runtime, how_of(given))
+    tell_skipped(ran.gathered)
     outputs, tasks = ran.outputs, len(ran.outputs[STATUS])
     summary: dict[str, object] = {"tasks": tasks, "runtime": runtime, "task_seconds": round(ran.task_seconds, 5)}
     if out is not None:

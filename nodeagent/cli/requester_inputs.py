@@ -78,7 +78,7 @@ def read_labels(given: Sequence[str], outputs: Sequence[str]) -> dict[str, tuple
         if name not in outputs:
             raise click.UsageError(f"--labels {text}: the model's outputs are {', '.join(outputs)}")
         try:
-            found[name] = tuple(Path(path).read_text("utf-8").splitlines())
+            found[name] = tuple(Path(path).read_text("utf-8-sig").splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise click.UsageError(f"--labels {text}: {path} cannot be read: {error}") from None
     return found or None

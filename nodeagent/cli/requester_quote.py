@@ -44,7 +44,9 @@ def term_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--pool", default="1", show_default=True, help="number or name of the pool"),
-            click.option("--shard-size", default=64, show_default=True, help="tasks in a shard"),
+            click.option(
+                "--shard-size", default=64, show_default=True, type=click.IntRange(1), help="tasks in a shard"
+            ),
             click.option("--committee", default=3, show_default=True, help="nodes that compute each shard"),
             click.option("--quorum", type=int, help="equal answers that settle it (default: a majority)"),
             click.option("--pace", default=0, help="shards that start per epoch (default: the pool's bound)"),

@@ -7,14 +7,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nodeagent.client.inputs import Array, BadInputs, TaskInputs, load_inputs, task_inputs
 from nodeagent.client.recipes import KNOWN, BadRow, parse_recipe
 from nodeagent.client.tables import describe_columns, parse_columns, read_table, row_of
-from nodeagent.protocol.manifest import Preprocessing
+from nodeagent.protocol.manifest import MAX_RECIPE, Preprocessing
 from nodeagent.runtimes.types import ValueFacts
+from nodeagent.text import printable
 
 TABLES = (".csv", ".parquet")
 
@@ -48,7 +50,7 @@ def gather(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
         return _folder(path, wanted, how)
     if how.recipe is not None:
         raise BadInputs(f"--as is for a folder of files, and {path} is none")
-    if path.suffix in TABLES:
+    if path.suffix.lower() in TABLES:
         return _table(path, wanted, how)
     if how.columns is not None:
         raise BadInputs(f"--columns is for {' and '.join(TABLES)} files, and {path} is none")
@@ -67,7 +69,7 @@ def _folder(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
         raise BadInputs(f"there are no files in {path}")
     made = _Rows(how.skip_bad)
     for number, file in enumerate(found):
-        name = file.relative_to(path).as_posix()
+        name = printable(file.relative_to(path).as_posix())
         with made.row(f"file {number} ({name})"):
             made.add(name, {wanted[0].name: recipe.make(file)})
     return made.gathered(wanted, Preprocessing(recipe=recipe.text, software=recipe.software))
@@ -82,13 +84,31 @@ def _is_plain(file: Path, folder: Path) -> bool:
 def _table(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
     header, rows = read_table(path)
     columns = parse_columns(how.columns, [value.name for value in wanted], header)
-    types = {value.name: np.dtype(value.dtype) for value in wanted}
+    recipe = describe_columns(columns)
+    if len(recipe) > MAX_RECIPE:
+        raise BadInputs(
+            f"the names of the columns take {len(recipe):,} characters, a manifest has room for {MAX_RECIPE:,}",
+            hint="give them shorter names, or save a .npz",
+        )
+    types = {value.name: _number_type(value) for value in wanted}
     places = {name: [header.index(column) for column in chosen] for name, chosen in columns.items()}
     made = _Rows(how.skip_bad)
-    for number, cells in enumerate(rows):
+    for number, cells in enumerate(rows({column for chosen in columns.values() for column in chosen})):
         with made.row(f"row {number}"):
+            if len(cells) != len(header):
+                raise BadRow(f"it has {len(cells)} cells, the header has {len(header)}")
             made.add(str(number), {name: row_of(cells, places[name], columns[name], types[name]) for name in columns})
-    return made.gathered(wanted, Preprocessing(recipe=describe_columns(columns)))
+    return made.gathered(wanted, Preprocessing(recipe=recipe))
+
+
+def _number_type(value: ValueFacts) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(value.dtype)
+    except TypeError:
+        dtype = np.dtype(object)
+    if dtype.kind not in "biuf":
+        raise BadInputs(f"a table gives numbers, and the model's input {value.name!r} is {value.dtype}")
+    return dtype
 
 
 class _Rows:
@@ -117,7 +137,8 @@ class _Rows:
 
     def gathered(self, wanted: Sequence[ValueFacts], preprocessing: Preprocessing) -> Gathered:
         if not self._sources:
-            raise BadInputs("no task is left: every file or row is bad; the first: " + (self._skipped or ["none"])[0])
+            left = f"every file or row is bad; the first: {self._skipped[0]}" if self._skipped else "there is no row"
+            raise BadInputs(f"no task is left: {left}")
         shapes = {value.name: value.shape for value in wanted}
         arrays = {name: _shaped(np.stack(rows), shapes[name]) for name, rows in self._rows.items()}
         return Gathered(task_inputs(arrays), preprocessing, tuple(self._sources), tuple(self._skipped))

@@ -7,7 +7,9 @@ call gives the same manifest and finds its job again.
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,20 @@ class TaskInputs:
         return tuple(TensorSpec(n, a.dtype.name, tuple(a.shape[1:])) for n, a in sorted(self.arrays.items()))
 
 
+# what damaged, encrypted and strange files make numpy and zipfile raise, and headers that declare more than there is
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
+
+
 def load_inputs(path: Path, only_name: str | None = None) -> TaskInputs:
     """Reads a ``.npz``, or a ``.npy`` for the model's one input ``only_name``. Never unpickles.
 
@@ -55,7 +71,7 @@ def load_inputs(path: Path, only_name: str | None = None) -> TaskInputs:
         loaded = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise BadInputs(f"no inputs file at {path}", hint="pass --inputs with an existing .npz") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise BadInputs(
             f"{path} is not a readable .npz or .npy file: {error}",
             hint="write it with numpy.savez(path, input_name=array); pickled objects are never read",
@@ -74,7 +90,7 @@ def load_inputs(path: Path, only_name: str | None = None) -> TaskInputs:
 def _member(path: Path, loaded: Any, name: str) -> Array:
     try:
         array: Array = loaded[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
+    except _UNREADABLE as error:
         raise BadInputs(
             f"array {name!r} of {path} cannot be read without pickle: {error}",
             hint="store numbers or booleans",

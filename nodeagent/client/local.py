@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from nodeagent.client.gathering import How, gather
+from nodeagent.client.gathering import Gathered, How, gather
 from nodeagent.client.inputs import Array, npz_bytes
 from nodeagent.client.outputs import STATUS, collect_outputs
 from nodeagent.client.plan import canonical_runtime, check_model, inspecting
@@ -30,6 +30,7 @@ class LocalRun:
 
     outputs: dict[str, Array]
     task_seconds: float
+    gathered: Gathered
 
 
 def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str, how: How) -> LocalRun:
@@ -46,7 +47,8 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
         TemporaryDirectory(dir=home, prefix="check-") as folder,
         inspecting(home, runtimes, Path(folder)) as executor,
     ):
-        arrays = gather(inputs, executor.inspect(model).inputs, how).inputs
+        gathered = gather(inputs, executor.inspect(model).inputs, how)
+        arrays = gathered.inputs
         facts = executor.inspect(model, {s.name: s.shape for s in arrays.specs()})
         check_model(facts, arrays)
         shard = Path(folder) / "inputs.npz"
@@ -80,7 +82,8 @@ def run_here(home: Path, runtimes: Path, model: Path, inputs: Path, runtime: str
         shards=(nothing,),
     )
     results = {a.index: TaskResult(a.status, a.data) for a in answers}
-    return LocalRun(collect_outputs(manifest, arrays.tasks, results), (ticks[-1] - ticks[0]) / max(1, len(ticks) - 1))
+    outputs = collect_outputs(manifest, arrays.tasks, results)
+    return LocalRun(outputs, (ticks[-1] - ticks[0]) / max(1, len(ticks) - 1), gathered)
 
 
 def compare(ours: dict[str, Array], theirs: dict[str, Array], tolerance: float) -> int:

@@ -7,6 +7,7 @@ input again from its file. Arithmetic is single IEEE operations in float32, one 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,13 @@ import numpy as np
 
 from nodeagent.client.inputs import Array, BadInputs
 from nodeagent.errors import JobFault
+from nodeagent.text import printable
 
 MAX_SIDE, MAX_BYTES = 4_096, 1 << 24
+MAX_PIXELS = 1 << 26
+"""Of a picture before it is scaled: some hundred MB once it is decoded."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Strangers' files choose their decoder by their first bytes; others of Pillow's run programs (EPS: Ghostscript)."""
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 """Of ImageNet's red, green and blue, as torchvision's models have them; ``STD`` is their standard deviation."""
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -84,11 +90,15 @@ def _pillow() -> Any:
 def _pixels(pillow: Any, path: Path, size: tuple[int, int], mode: str) -> Array:
     """A picture turned as its camera says and scaled with bilinear filtering: uint8 [height, width, colours]."""
     try:
-        with pillow.Image.open(path) as opened:
+        with warnings.catch_warnings(action="ignore"), pillow.Image.open(path, formats=FORMATS) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(f"{opened.width}x{opened.height} pixels, at most {MAX_PIXELS:,} in all are decoded")
+            if opened.mode.startswith(("I", "F")):
+                raise ValueError(f"more than 8 bits a colour (mode {opened.mode}): scale it to 8 first")
             turned = pillow.ImageOps.exif_transpose(opened).convert({"rgb": "RGB", "gray": "L"}[mode])
             pixels = np.asarray(turned.resize(size, pillow.Image.Resampling.BILINEAR), np.uint8)
-    except (OSError, ValueError, SyntaxError, EOFError, pillow.Image.DecompressionBombError) as error:
-        raise BadRow(f"not a picture that Pillow reads: {error}") from None
+    except Exception as error:  # what damaged pictures raise is of many trees
+        raise BadRow(f"not a picture that can be read: {printable(str(error))[:200]}") from None
     return pixels.reshape(size[1], size[0], -1)
 
 
@@ -106,7 +116,7 @@ def _bytes(parts: list[str]) -> Recipe:
         raise ValueError(f"bytes needs a count of 1 to {MAX_BYTES}, and at most a dtype and a number to pad with")
     count, dtype = int(parts[0]), np.dtype(parts[1] if len(parts) > 1 else "uint8")
     pad = int(parts[2]) if len(parts) > 2 else 0
-    if dtype.kind not in "iuf" or dtype.itemsize > 8 or np.array(pad).astype(dtype) != pad:
+    if dtype.kind not in "iuf" or dtype.itemsize > 8 or any(np.array(n).astype(dtype) != n for n in (pad, 255)):
         raise ValueError(f"{dtype} cannot hold bytes and {pad}")
 
     def make(path: Path) -> Array:

@@ -87,10 +87,13 @@ class OutputTensor(Document):
     dtype: OutputDType
 
 
+MAX_RECIPE: Final = 65_536  # characters: the names of a wide table's columns
+
+
 class Preprocessing(Document):
     """How the inputs were made of what the requester had: for people who want to make them again. Nodes do not look."""
 
-    recipe: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    recipe: Annotated[str, StringConstraints(min_length=1, max_length=MAX_RECIPE)]
     software: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nodeagent.cli.node import main
 from nodeagent.config import BadConfig, Home, NodeConfig, load_config, parse_config, save_config
 from nodeagent.keys import BadKey, create_keystore, open_keystore, read_password
 from nodeagent.worker.live import AlreadyRunning, only_one, running_pid
@@ -95,3 +96,10 @@ def test_only_one__second_agent_in_a_home__refused(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunning, match="already runs"), only_one(home):
             pytest.fail("two agents would seal one epoch twice")
     assert running_pid(home) is None
+
+
+def test_init__help__names_every_setting(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["init", "--help"])
+    told = capfd.readouterr().out
+    assert all(f"\n  {name} " in told for name in NodeConfig.model_fields)

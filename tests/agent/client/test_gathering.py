@@ -259,7 +259,7 @@ def test_gather__parquet_without_a_value__is_a_bad_row(tmp_path: Path) -> None:
         ("t.csv", How(columns="a,d"), "there is no column 'd': the file has a, b, c"),
         ("t.csv", How(columns="y=a"), "'y' is no input of the model, which has x"),
         ("t.csv", How(), "row 0: column 'c' is 'x'"),
-        ("short.csv", How(columns="a,b"), "row 0: it has 1 of 2 cells"),
+        ("short.csv", How(columns="a,b"), "row 0: it has 1 cells, the header has 2"),
         ("empty.csv", How(), "no line with the columns' names"),
         ("quote.csv", How(), "not a CSV file"),
         ("latin.csv", How(), "not a CSV file in UTF-8"),
