@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,12 @@ def _folder(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
         names = ", ".join(value.name for value in wanted)
         raise BadInputs(f"a folder gives one input a task, and the model has {names}", hint="save a .npz instead")
     recipe = parse_recipe(how.recipe)
-    found = sorted(file for file in path.rglob("*") if _is_plain(file, path))
+    found, links = _files(path)
     if not found:
-        raise BadInputs(f"there are no files in {path}")
+        raise BadInputs(f"there are no files in {path}" + (f" but {links} links, which are not followed" * bool(links)))
     made = _Rows(how.skip_bad)
+    if links:
+        made.leave_out(f"{links} links: they are not followed")
     for number, file in enumerate(found):
         name = printable(file.relative_to(path).as_posix())
         with made.row(f"file {number} ({name})"):
@@ -75,10 +78,20 @@ def _folder(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
     return made.gathered(wanted, Preprocessing(recipe=recipe.text, software=recipe.software))
 
 
-def _is_plain(file: Path, folder: Path) -> bool:
-    """A regular file that no part of its path below the folder hides, and no link."""
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and not file.is_symlink() and file.is_file()
+def _files(folder: Path) -> tuple[list[Path], int]:
+    """Regular files in it and below, sorted, and the number of links; what is hidden counts as neither."""
+    files, links = [], 0
+
+    def fail(error: OSError) -> None:
+        raise BadInputs(f"{printable(str(error.filename))} cannot be read: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in (*folders, *names) if not name.startswith(".")):
+            links += path.is_symlink()
+            if not path.is_symlink() and path.is_file():
+                files.append(path)
+    return sorted(files), links
 
 
 def _table(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
@@ -128,7 +141,10 @@ class _Rows:
         except BadRow as fault:
             if not self._skip_bad:
                 raise BadInputs(f"{what}: {fault.message}", hint="mend it, or leave such out: --skip-bad") from None
-            self._skipped.append(f"{what}: {fault.message}")
+            self.leave_out(f"{what}: {fault.message}")
+
+    def leave_out(self, line: str) -> None:
+        self._skipped.append(line)
 
     def add(self, source: str, task: dict[str, Array]) -> None:
         for name, array in task.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -191,6 +192,36 @@ def test_folder__name_with_control_characters__forges_no_line(tmp_path: Path) ->
         tmp_path / "f", [ValueFacts("x", "uint8", (None, 3, 4, 4))], How(recipe="image:4x4:rgb:raw", skip_bad=True)
     ).skipped
     assert line.isprintable()
+
+
+def test_folder__links__are_left_out_and_said(tmp_path: Path) -> None:
+    (tmp_path / "f" / "in").mkdir(parents=True)
+    (tmp_path / "f" / "in" / "b").write_bytes(b"b")
+    (tmp_path / "f" / "a").symlink_to("in/b")
+    (tmp_path / "f" / "other").symlink_to("in")
+    (tmp_path / "f" / ".hidden").mkdir()
+    (tmp_path / "f" / ".hidden" / "c").write_bytes(b"c")
+    wanted = [ValueFacts("x", "uint8", (None, 1))]
+    found = gather(tmp_path / "f", wanted, How(recipe="bytes:1"))
+    assert found.sources == ("in/b",) and found.skipped == ("2 links: they are not followed",)
+    (tmp_path / "f" / "in" / "b").unlink()
+    with pytest.raises(BadInputs, match="but 2 links"):
+        gather(tmp_path / "f", wanted, How(recipe="bytes:1"))
+
+
+def test_folder__below_cannot_be_listed__says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a").write_bytes(b"a")
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refusing)  # root may list everything
+    with pytest.raises(BadInputs, match="closed cannot be read: Permission denied"):
+        gather(tmp_path, [ValueFacts("x", "uint8", (None, 1))], How(recipe="bytes:1"))
 
 
 def test_bytes__type_that_cannot_hold_every_byte__is_refused() -> None:
