@@ -113,13 +113,17 @@ def test_get__car_of_our_gateway__kubo_imports_it_and_ipfs_get_writes_the_file(
     assert (tmp_path / "got").read_bytes() == data
 
 
-@pytest.mark.parametrize("asked", ["0:*", "0:0", "262144:1048575", "-1:*", "45700000:-1", "44000000:45700000"])
+NARROW = Layout(chunk_bytes=256 << 10, max_links=4)
+NARROW_OPTIONS = ("--cid-version=1", "--raw-leaves", "--chunker=size-262144", "--max-file-links=4")
+
+
+@pytest.mark.parametrize("asked", ["0:*", "0:0", "262144:1048575", "-1:*", "2900000:-1", "1000000:2000000"])
 def test_get__part_of_a_file__is_the_car_that_kubo_s_own_gateway_gives(
     daemon: Daemon, tmp_path: Path, asked: str
 ) -> None:
-    path = write(tmp_path / "file", FULL + 1)  # two levels
-    cid = daemon.ipfs.add(path, *OLD_OPTIONS)
-    store = LocalStore(tmp_path / "store", layout=OLD)
+    path = write(tmp_path / "file", 3_000_000)  # twelve leaves, two levels
+    cid = daemon.ipfs.add(path, *NARROW_OPTIONS)
+    store = LocalStore(tmp_path / "store", layout=NARROW)
     assert str(store.put_file(path)) == cid
     with Gateway(store) as gateway:
         ours, theirs = (
