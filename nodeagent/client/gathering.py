@@ -69,12 +69,12 @@ def _folder(path: Path, wanted: Sequence[ValueFacts], how: How) -> Gathered:
     if not found:
         raise BadInputs(f"there are no files in {path}" + (f" but {links} links, which are not followed" * bool(links)))
     made = _Rows(how.skip_bad)
-    if links:
-        made.leave_out(f"{links} links: they are not followed")
     for number, file in enumerate(found):
         name = printable(file.relative_to(path).as_posix())
         with made.row(f"file {number} ({name})"):
             made.add(name, {wanted[0].name: recipe.make(file)})
+    if links:
+        made.leave_out(f"{links} links: they are not followed")
     return made.gathered(wanted, Preprocessing(recipe=recipe.text, software=recipe.software))
 
 

@@ -135,9 +135,7 @@ class Call:
         fetcher, source = self._fetcher, self._server_of_runs()
         if source is None or len(blocks) == 1 or (run := Run.of(blocks)).size < _MIN_RUN_BYTES:
             return
-        with self._lock:
-            self._load[source] += 1
-        fetcher.count(1)
+        self._count(source, 1)
         patience_s = self._patience_s()
         flow, left = Flow(fetcher.transport, source, run, patience_s, fetcher.clock), set(run.leaves)
         try:
@@ -159,9 +157,7 @@ class Call:
                 fetcher.runless.note(source, NEVER)
         finally:
             flow.close()
-            with self._lock:
-                self._load[source] -= 1
-            fetcher.count(-1)
+            self._count(source, -1)
 
     def _next_leaf(self, flow: Flow, node: Cid, source: str, patience_s: float) -> Leaf | None:
         """What comes next; none at the end."""
@@ -202,7 +198,7 @@ class Call:
                     self.check_cancel(cid)
                     continue
                 runner, outcome = found
-                self._left(runner)
+                self._count(runner.source, -1)
                 if isinstance(outcome, bytes):
                     fetcher.health.note(runner.source, race.age(runner))
                     for loser in tuple(race.running):
@@ -216,28 +212,28 @@ class Call:
         finally:
             for runner in tuple(race.running):  # nobody was quicker: that says nothing about them
                 race.cut(runner)
-                self._left(runner)
+                self._count(runner.source, -1)
 
     def _ask(self, race: Race, source: str) -> None:
         """Starts a request to ``source``, unless another block showed meanwhile that it is not worth one."""
         with self._lock:
             if source not in self._line:
                 return
-            self._load[source] += 1
-        self._fetcher.count(1)
+        self._count(source, 1)
         if race.full:
             self._give_up(race, race.running[0])
         race.start(source)
 
-    def _left(self, runner: Runner) -> None:
+    def _count(self, source: str, change: int) -> None:
+        """Tells that a request to ``source`` began (1) or ended (-1)."""
         with self._lock:
-            self._load[runner.source] -= 1
-        self._fetcher.count(-1)
+            self._load[source] += change
+        self._fetcher.count(change)
 
     def _give_up(self, race: Race, runner: Runner) -> None:
         """Ends a request. It counts as a stall when it had its time."""
         race.cut(runner)
-        self._left(runner)
+        self._count(runner.source, -1)
         age = race.age(runner)
         if age >= race.hedge_s:
             stalled = SourceStalled(runner.source, f"given up after {age:.1f} s")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Callable
-from typing import Final
 
-from nodeagent.content.ahead import Run
+from nodeagent.content.ahead import LOOK_S, Run
 from nodeagent.content.cid import Cid
 from nodeagent.content.crew import CREW
 from nodeagent.content.race import BlockSource
 from nodeagent.content.watch import Cut
 
-_LOOK_S: Final = 1.0  # how often a thread with a leaf looks whether anybody still wants it
 Leaf = tuple[Cid, bytes, float]  # and how many seconds the source took for it
 
 
@@ -56,6 +54,6 @@ class Flow:
     def _give(self, found: Leaf | Exception | None) -> bool:
         while not self._cut.done:
             with contextlib.suppress(queue.Full):
-                self._arrivals.put(found, timeout=_LOOK_S)
+                self._arrivals.put(found, timeout=LOOK_S)
                 return True
         return False
